@@ -1,0 +1,197 @@
+"""Bytes of an image -> the uint8 square an encoder reads.
+
+The one definition that the gateway, export and evaluation share: what happens here is part of the
+embedding space, so it is driven by the `input` block of a package's `model.json` alone.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_PIXELS = 50_000_000
+"""Pixels an image may have, checked before it is decoded (about 0.4 GB at work)."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM")
+"""Pillow's names of the formats that are read; of an animation or a sequence, the first frame."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class InputBlock(BaseModel):
+    """How an image becomes the input of an encoder; the `input` block of `model.json`.
+
+    The centre square of side `crop * short side` is resampled to `size` x `size`, with
+    antialiasing. The graph maps uint8 to `(value / 255 - mean) / std` by itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int = Field(ge=8, le=1024, description="side of the square input, in pixels")
+    crop: float = Field(
+        1.0, gt=0, le=1, description="side of the square, as a share of the short side"
+    )
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+class ImageError(ValueError):
+    """An image that cannot be read; the message says what is wrong with it and what to do.
+
+    `kind` is a stable word for programs: `empty`, `format`, `corrupt` or `too-large`.
+    """
+
+    def __init__(
+        self, kind: Literal["empty", "format", "corrupt", "too-large"], message: str
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded image: `pixels` in RGB as stored, not yet turned by its EXIF `orientation` (1-8)."""
+
+    pixels: Image.Image
+    orientation: int
+
+
+def read_square(data: bytes, block: InputBlock, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """The encoder's input for one image file: uint8 (size, size, 3), RGB, upright.
+
+    Raises:
+        ImageError: the bytes are not an image that can be read whole.
+    """
+    return square(decode(data, max_pixels), block)
+
+
+def square(photo: Photo, block: InputBlock) -> Pixels:
+    """The centre square of a decoded image at the encoder's size, uint8 (size, size, 3).
+
+    The square is cut before the image is turned: a centred square turns into itself, so the eight
+    orientations of one photo agree and nothing large is copied.
+    """
+    width, height = photo.pixels.size
+    side = block.crop * min(width, height)
+    box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+    resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    small = photo.pixels.resize((block.size, block.size), resample[block.interpolation], box)
+    return np.asarray(_upright(small, photo.orientation))
+
+
+def thumbnail(photo: Photo, side: int = 256) -> bytes:
+    """A JPEG of the whole image, upright, its longer side at most `side` pixels."""
+    small = photo.pixels.copy() if max(photo.pixels.size) <= side else photo.pixels
+    if small is photo.pixels:
+        small = ImageOps.contain(photo.pixels, (side, side), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    _upright(small, photo.orientation).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode the first frame of an image file to 8-bit RGB.
+
+    Transparency is laid over white; 16-bit samples are scaled, not clipped; CMYK and Lab are
+    converted. The pixel count is checked against `max_pixels` before anything is decoded.
+
+    Raises:
+        ImageError: empty, not an image, of a format that is not read, damaged, or too large.
+    """
+    if not data:
+        raise ImageError("empty", "the file is empty (0 bytes): send the image again")
+    # Pillow warns of large images and odd metadata; limits are ours, and the metadata is not used.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(image, max_pixels)
+                orientation = _orientation(image)
+                return Photo(_to_rgb(image), orientation)
+        except ImageError:
+            raise
+        except UnidentifiedImageError:
+            raise ImageError(
+                "format",
+                "not an image in a format that is read: send JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, "
+                "ICO or PPM",
+            ) from None
+        except Image.DecompressionBombError:
+            raise ImageError("too-large", _too_large(max_pixels)) from None
+        except MemoryError:
+            raise ImageError("too-large", "too large to decode in this machine's memory") from None
+        except Exception as error:  # decoders raise whatever they meet in damaged bytes
+            raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError("too-large", f"{width} x {height} pixels; {_too_large(max_pixels)}")
+
+
+def _too_large(max_pixels: int) -> str:
+    return f"at most {max_pixels / 1e6:g} million pixels are read: scale the image down first"
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none or where the metadata cannot be read."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged EXIF must not cost the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _scaled_to_8_bits(image).convert("RGB")
+    if image.mode == "LAB":
+        to_rgb = ImageCms.buildTransform(
+            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+        )
+        converted = ImageCms.applyTransform(image, to_rgb)
+        if converted is None:
+            raise ImageError("corrupt", "the Lab image could not be converted to RGB")
+        return converted
+    if image.has_transparency_data:
+        return _over_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """Samples of 16 bits (also where Pillow holds them in 32) scaled to 0-255; floats from 0-1."""
+    samples = np.asarray(image)
+    scaled = samples * 255.0 if image.mode == "F" else samples / 257.0
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8), "L")
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)

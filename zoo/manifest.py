@@ -1,0 +1,124 @@
+"""`model.json`: everything about one encoder, as data. The schema is `zoo/schemas/model.json`."""
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from zoo.architectures import ResNetArchitecture, Stage
+from zoo.images import InputBlock
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}$")]
+
+WEIGHTS, GRAPH, GOLDEN = "encoder.safetensors", "encoder.onnx", "golden.npz"
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Layer(_Block):
+    """Which representation is served.
+
+    The average-pooled outputs of `stages`, side by side; then `steps` in order: `sqrt` (the square
+    root of each value, which ReLU made non-negative), `unit` (each stage's part to unit length),
+    `centre` (minus the tensor `representation.mean`), `whiten` (times `representation.whitening`).
+    """
+
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    steps: tuple[Literal["sqrt", "unit", "centre", "whiten"], ...] = ()
+
+
+class File(_Block):
+    """One file of the package."""
+
+    sha256: Sha256
+    bytes: int = Field(ge=0)
+
+
+class Source(_Block):
+    """Data or a file that the weights come from."""
+
+    name: str
+    terms: str = Field(description="licence or terms of use")
+    images: int | None = None
+    sha256: Sha256 | None = None
+
+
+class Provenance(_Block):
+    """Where the package comes from and what may be done with it."""
+
+    created: date
+    sources: tuple[Source, ...]
+    code_licence: str
+    weights_licence: str
+    citation: str
+    recipe: str | None = Field(None, description="name of the training recipe")
+    run: dict[str, str | int | float | None] = Field(
+        default_factory=dict, description="summary of the training run"
+    )
+
+
+class Metric(_Block):
+    """A figure, who measured it, and how."""
+
+    protocol: str = Field(description="knn, linear, few-label-5, ...")
+    data: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    source: Literal["measured", "published"]
+    note: str = ""
+
+
+class Parity(_Block):
+    """Agreement of a variant with the reference (PyTorch, float32) on the golden images."""
+
+    cosine_min: float
+    cosine_mean: float
+    max_relative_error: float = Field(description="largest |difference| over the largest |value|")
+
+
+class Manifest(_Block):
+    """The whole of `model.json`."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    version: Version
+    method: str
+    architecture: ResNetArchitecture
+    dim: int = Field(ge=1)
+    layer: Layer
+    input: InputBlock
+    files: dict[str, File]
+    provenance: Provenance
+    metrics: tuple[Metric, ...] = ()
+    parity: dict[str, Parity] = Field(description="by variant, such as onnxruntime-fp32")
+    tolerance: float = Field(
+        0.9999, gt=0, le=1, description="least golden cosine at which a variant serves and mixes"
+    )
+    space: Sha256
+
+    @property
+    def reference(self) -> str:
+        """`name@version`, by which a package is asked for."""
+        return f"{self.name}@{self.version}"
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """`name` or `name@version` -> (name, version or None).
+
+    Raises:
+        ValueError: the text is not of this form.
+    """
+    match = re.fullmatch(
+        r"([a-z0-9][a-z0-9._-]{0,63})(?:@([0-9A-Za-z][0-9A-Za-z.+_-]{0,31}))?", reference
+    )
+    if match is None:
+        raise ValueError(f"{reference!r} is not a model: give name or name@version")
+    return match[1], match[2]

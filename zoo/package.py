@@ -1,0 +1,117 @@
+"""Reading a package folder and checking that it is whole."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from zoo.errors import PackageError
+from zoo.manifest import GOLDEN, GRAPH, SCHEMA_VERSION, WEIGHTS, File, Manifest
+from zoo.space import space_digest, tensor_digests
+
+MANIFEST = "model.json"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package on disk. Reading one checks its manifest; `verify` checks every byte."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX graph."""
+        return self.path / GRAPH
+
+    @property
+    def weights(self) -> Path:
+        """The one weights file."""
+        return self.path / WEIGHTS
+
+    @property
+    def golden(self) -> Path:
+        """The golden vectors."""
+        return self.path / GOLDEN
+
+
+def read_package(path: Path) -> Package:
+    """The package in a folder; cheap, the large files are only looked at.
+
+    Raises:
+        PackageError: no manifest, one of a newer schema, or a file that is missing, is a link, or
+            has another size.
+    """
+    manifest = _read_manifest(path / MANIFEST)
+    for name in (WEIGHTS, GRAPH, GOLDEN):
+        if name not in manifest.files:
+            raise PackageError(f"{path / MANIFEST}: lists no {name}")
+    for name, expected in manifest.files.items():
+        _check_file(path, name, expected)
+    return Package(path, manifest)
+
+
+def verify(package: Package) -> None:
+    """Check every file's digest and the space digest.
+
+    Raises:
+        PackageError: something differs; the message names it.
+    """
+    for name, expected in package.manifest.files.items():
+        digest = file_digest(package.path / name)
+        if digest != expected.sha256:
+            raise PackageError(
+                f"{package.path / name}: its SHA-256 is {digest}, the manifest says "
+                f"{expected.sha256}: the file was changed or damaged; install the package again"
+            )
+    manifest = package.manifest
+    weights = tensor_digests(package.weights)
+    space = space_digest(weights, manifest.architecture, manifest.layer, manifest.input)
+    if space != manifest.space:
+        raise PackageError(
+            f"{package.path}: its weights, architecture, layer and input give the space {space}, "
+            f"the manifest says {manifest.space}"
+        )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise PackageError(f"{path.parent}: not a package, it has no {MANIFEST}") from None
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path}: cannot be read ({error})") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise PackageError(
+            f"{path}: written in schema {version}, this program reads up to {SCHEMA_VERSION}: "
+            "upgrade encoder-zoo"
+        )
+    try:
+        return Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PackageError(f"{path}: {where}: {first['msg']}") from error
+
+
+def _check_file(folder: Path, name: str, expected: File) -> None:
+    path = folder / name
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        raise PackageError(f"{folder}: {name!r} is not the name of a file in the package")
+    # A link could bring in bytes from outside the package (external data of ONNX graphs above all).
+    if path.is_symlink() or not path.is_file():
+        raise PackageError(f"{path}: missing, or not a regular file")
+    size = path.stat().st_size
+    if size != expected.bytes:
+        raise PackageError(
+            f"{path}: {size} bytes, the manifest says {expected.bytes}: install the package again"
+        )
