@@ -1,0 +1,93 @@
+"""Golden vectors: real images with the embeddings they must have, and controls that must fail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import GoldenMismatchError, PackageError
+from zoo.images import Pixels
+from zoo.manifest import Parity
+from zoo.package import Package
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """`golden.npz`: images uint8 (n, size, size, 3), embeddings float32 (n, dim), and for each
+    negative control the embeddings (n, dim) that a certain mistake gives."""
+
+    images: Pixels
+    embeddings: Floats
+    controls: dict[str, Floats]
+
+
+def read_golden(path: Path) -> Golden:
+    """Read `golden.npz`; nothing in it is unpickled.
+
+    Raises:
+        PackageError: an array is missing or of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
+        images, embeddings = content.pop("images"), content.pop("embeddings")
+    except (OSError, ValueError, KeyError) as error:
+        raise PackageError(f"{path}: not golden vectors ({error})") from error
+    prefix = "control."
+    controls = {k.removeprefix(prefix): v for k, v in content.items() if k.startswith(prefix)}
+    same = all(c.shape == embeddings.shape for c in controls.values())
+    if images.dtype != np.uint8 or len(images) != len(embeddings) or not len(images) or not same:
+        raise PackageError(f"{path}: images, embeddings and controls do not belong together")
+    return Golden(images, embeddings, controls)
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write `golden.npz`, compressed."""
+    arrays: dict[str, Any] = {f"control.{name}": value for name, value in golden.controls.items()}
+    np.savez_compressed(path, images=golden.images, embeddings=golden.embeddings, **arrays)
+
+
+def check_golden(package: Package, variant: str, embed: Callable[[Pixels], Floats]) -> Parity:
+    """Run the golden images and compare; also that every negative control would be caught.
+
+    Returns:
+        The agreement that was measured.
+
+    Raises:
+        GoldenMismatchError: below the manifest's tolerance, or a control passes it.
+    """
+    golden = read_golden(package.golden)
+    tolerance = package.manifest.tolerance
+    measured = agreement(embed(golden.images), golden.embeddings)
+    if not measured.cosine_min >= tolerance:  # NaN fails too
+        raise GoldenMismatchError(
+            f"{package.manifest.reference} on {variant}: the golden images' least cosine is "
+            f"{measured.cosine_min:.6f}, below {tolerance}; it would give wrong neighbours and is "
+            "not served"
+        )
+    for name, wrong in golden.controls.items():
+        if agreement(wrong, golden.embeddings).cosine_min >= tolerance:
+            raise GoldenMismatchError(
+                f"{package.manifest.reference}: its golden vectors do not tell the mistake "
+                f"{name!r} from the truth: they prove nothing; export the package again"
+            )
+    return measured
+
+
+def agreement(embeddings: Floats, reference: Floats) -> Parity:
+    """Row-wise cosine and the largest relative error of `embeddings` against `reference`."""
+    if embeddings.shape != reference.shape:
+        return Parity(cosine_min=-1.0, cosine_mean=-1.0, max_relative_error=float("inf"))
+    a, b = embeddings.astype(np.float64), reference.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosine = (a * b).sum(axis=1) / np.maximum(norms, 1e-300)
+    return Parity(
+        cosine_min=float(cosine.min()),
+        cosine_mean=float(cosine.mean()),
+        max_relative_error=float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-300)),
+    )
