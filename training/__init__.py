@@ -1,0 +1,1 @@
+"""Self-supervised training of encoders, and its evaluation. Needs the `train` extra."""

@@ -1,0 +1,102 @@
+"""Where training and evaluation images come from: a folder or a tar of image files.
+
+Labels and splits come from a `labels.csv` (columns path, label, split) at the top; without one, the
+first folder of a path is its label, and a tar or folder without folders has no labels.
+"""
+
+import csv
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm"}
+)
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image file: its path inside the source, its label ("" for none) and its split."""
+
+    path: str
+    label: str
+    split: str
+
+
+def list_entries(source: Path, split: str | None = None) -> list[Entry]:
+    """The images of a folder or tar in order of path; only those of `split`, if it is given.
+
+    Raises:
+        DataError: there is no such source, it is not a folder or tar, or nothing is left in it.
+    """
+    paths, table = _inventory(source)
+    listed = _read_labels(table) if table is not None else None
+    if listed is not None:
+        present = set(paths)
+        entries = [entry for entry in listed if entry.path in present]
+    else:
+        entries = [Entry(p, p.split("/")[0] if "/" in p else "", "") for p in paths]
+    chosen = sorted(
+        (e for e in entries if split is None or e.split in ("", split)), key=lambda e: e.path
+    )
+    if not chosen:
+        where = f" of split {split!r}" if split else ""
+        raise DataError(f"{source}: no images{where} found (files ending in .jpg, .png, ...)")
+    return chosen
+
+
+def read_files(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]:
+    """The bytes of each entry with its position in `entries`; a tar is read front to back."""
+    if source.is_dir():
+        for index, entry in enumerate(entries):
+            yield index, (source / entry.path).read_bytes()
+        return
+    position = {entry.path: index for index, entry in enumerate(entries)}
+    with tarfile.open(source) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if name in position and member.isfile():
+                file = archive.extractfile(member)
+                assert file is not None  # isfile() was checked
+                yield position[name], file.read()
+
+
+def _inventory(source: Path) -> tuple[list[str], bytes | None]:
+    if source.is_dir():
+        files = [p for p in sorted(source.rglob("*")) if p.is_file()]
+        table = source / "labels.csv"
+        paths = [p.relative_to(source).as_posix() for p in files if p.suffix.lower() in SUFFIXES]
+        return paths, table.read_bytes() if table.is_file() else None
+    if not source.is_file():
+        raise DataError(f"{source}: no such folder or tar")
+    paths, content = [], None
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if not member.isfile():
+                    continue
+                if name == "labels.csv":
+                    file = archive.extractfile(member)
+                    content = file.read() if file else None
+                elif Path(name).suffix.lower() in SUFFIXES:
+                    paths.append(name)
+    except tarfile.TarError as error:
+        raise DataError(f"{source}: neither a folder nor a readable tar ({error})") from error
+    return paths, content
+
+
+def _read_labels(table: bytes) -> list[Entry]:
+    rows = csv.DictReader(io.StringIO(table.decode("utf-8-sig")))
+    missing = {"path", "label"} - set(rows.fieldnames or ())
+    if missing:
+        raise DataError(
+            f"labels.csv has no column {sorted(missing)[0]!r}; it needs path,label[,split]"
+        )
+    return [Entry(row["path"], row["label"] or "", row.get("split") or "") for row in rows]

@@ -1,0 +1,1 @@
+"""Evaluation on features that are computed once."""

@@ -1,0 +1,55 @@
+"""SimCLR (Chen et al. 2020, arXiv:2002.05709): two views of an image find each other."""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Generator, Tensor, nn
+
+from training.augment import Augmentation, random_views
+from training.losses import nt_xent
+from zoo.encoders import ResNet
+
+
+class SimCLRSettings(BaseModel):
+    """The method's part of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["simclr"] = "simclr"
+    temperature: float = Field(0.1, gt=0)
+    head_layers: Literal[2, 3] = Field(2, description="2 in v1; 3 in v2 (arXiv:2006.10029)")
+    head_dim: int = Field(128, ge=2)
+
+
+class SimCLR(nn.Module):
+    """An encoder, its projection head and the loss over two random views."""
+
+    def __init__(
+        self, encoder: ResNet, settings: SimCLRSettings, augmentation: Augmentation
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = projection_head(encoder.dim, settings.head_dim, settings.head_layers)
+        self.temperature = settings.temperature
+        self.augmentation = augmentation
+
+    def views(self, images: Tensor, size: int, generator: Generator) -> Tensor:
+        """uint8 (n, h, w, 3) -> the first and then the second view of each, (2n, 3, size, size)."""
+        augmentation = self.augmentation.model_copy(update={"size": size})
+        return torch.cat([random_views(images, augmentation, generator) for _ in range(2)])
+
+    def forward(self, views: Tensor) -> Tensor:
+        """The loss of a batch that `views` made."""
+        first, second = self.head(self.encoder(views)).chunk(2)
+        return nt_xent(first, second, self.temperature)
+
+
+def projection_head(inputs: int, outputs: int, layers: int) -> nn.Sequential:
+    """g: batch norm after every layer; the last without ReLU and without beta."""
+    modules: list[nn.Module] = []
+    for _ in range(layers - 1):
+        modules += [nn.Linear(inputs, inputs, bias=False), nn.BatchNorm1d(inputs), nn.ReLU()]
+    last = nn.BatchNorm1d(outputs)
+    last.bias.requires_grad_(False)  # stays at zero
+    return nn.Sequential(*modules, nn.Linear(inputs, outputs, bias=False), last)

@@ -1,0 +1,1 @@
+"""Recipes: one small file each; its docstring says what it costs and reaches."""

@@ -1,0 +1,140 @@
+"""Residual networks (He et al. 2015, arXiv:1512.03385) with the stems that small images need.
+
+The stride of a bottleneck sits in its 3x3 convolution, as in torchvision and SimCLR.
+Parameter names follow torchvision, so that its checkpoints load unchanged where the shapes agree.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zoo.architectures import ResNetArchitecture, Stage
+
+STAGES: tuple[Stage, ...] = ("layer1", "layer2", "layer3", "layer4")
+
+
+_BLOCKS: dict[int, tuple[int, int, int, int]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
+class ResNet(nn.Module):
+    """float32 (n, 3, h, w) -> average-pooled features of the last stage, (n, dim)."""
+
+    def __init__(self, architecture: ResNetArchitecture) -> None:
+        super().__init__()
+        block = _BasicBlock if architecture.depth < 50 else _Bottleneck
+        channels = 64 * architecture.width
+        kernel, stride, pool = {
+            "imagenet": (7, 2, True),
+            "cifar": (3, 1, False),
+            "stride2": (3, 2, False),
+            "stride2-pool": (3, 2, True),
+        }[architecture.stem]
+        self.architecture = architecture
+        self.conv1 = nn.Conv2d(3, channels, kernel, stride, kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if pool else nn.Identity()
+        inputs = channels
+        self.stage_dims: list[int] = []
+        for index, depth in enumerate(_BLOCKS[architecture.depth]):
+            width = channels * 2**index
+            blocks: list[nn.Module] = []
+            for number in range(depth):
+                blocks.append(block(inputs, width, stride=2 if index and not number else 1))
+                inputs = width * block.expansion
+            self.add_module(STAGES[index], nn.Sequential(*blocks))
+            self.stage_dims.append(inputs)
+        self.dim = inputs
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The last stage, average-pooled: (n, dim)."""
+        return self.stages(images)[-1].mean(dim=(2, 3))
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The feature maps after each of the four stages, (n, stage_dims[i], h_i, w_i)."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        maps = []
+        for name in STAGES:
+            x = self.get_submodule(name)(x)
+            maps.append(x)
+        return maps
+
+    def pooled(self, images: Tensor, layers: Sequence[Stage]) -> Tensor:
+        """Average-pooled features of the named stages side by side, (n, sum of their dims)."""
+        maps = dict(zip(STAGES, self.stages(images), strict=True))
+        return torch.cat([maps[name].mean(dim=(2, 3)) for name in layers], dim=1)
+
+
+def build_resnet(architecture: ResNetArchitecture) -> ResNet:
+    """A ResNet with fresh weights, drawn from torch's global generator."""
+    return ResNet(architecture)
+
+
+class _BasicBlock(nn.Module):
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        shortcut: Tensor = x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out + shortcut)
+        return activated
+
+
+class _Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        shortcut: Tensor = x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out + shortcut)
+        return activated
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _initialise(network: nn.Module) -> None:
+    """He initialisation; the last gamma of each block starts at zero (Goyal et al. 2017, 5.1)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    for module in network.modules():
+        if isinstance(module, _BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+        elif isinstance(module, _Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
