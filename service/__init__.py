@@ -1,0 +1,1 @@
+"""The gateway: HTTP API, batching, search and storage. Never imports PyTorch."""
