@@ -69,7 +69,7 @@ def train(
     model, optimizer = fabric.setup(method, optimizer)
     step = _resume(fabric, run, recipe, method, optimizer)
     forward = torch.compile(model) if recipe.compile else model
-    run.mkdir(parents=True, exist_ok=True)
+    _describe(run, recipe, sources, fabric.device)
     with _stop_requests() as stop, (run / "log.jsonl").open("a") as log:
         while step < plan.steps and not stop:
             started = time.perf_counter()
@@ -148,6 +148,21 @@ class _Plan:
 def _batch(sources: list[Packed], plan: _Plan, step: int, device: torch.device) -> Tensor:
     number, rows = plan.batch(step)
     return torch.from_numpy(sources[number].pixels[rows]).to(device, non_blocking=True)
+
+
+def _describe(run: Path, recipe: Recipe, sources: list[Packed], device: torch.device) -> None:
+    """`run.json`: what the run is made of, for the package that comes of it."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "sources": [
+            {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
+        ],
+        "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
+        "torch": str(torch.__version__),
+    }
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "run.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _save(

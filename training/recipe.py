@@ -32,6 +32,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str = Field("", description="filled in when the recipe is loaded")
     method: SimCLRSettings = SimCLRSettings()
     architecture: ResNetArchitecture = ResNetArchitecture()
     augmentation: Augmentation = Augmentation()
@@ -87,4 +88,4 @@ def load_recipe(name: str) -> Recipe:
         raise RecipeError(f"{path}: {error}") from error
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: it must define `recipe`, a training.recipe.Recipe")
-    return recipe
+    return recipe.model_copy(update={"name": path.stem.replace("_", "-")})

@@ -67,6 +67,11 @@ class ResNet(nn.Module):
             maps.append(x)
         return maps
 
+    def pooled_dim(self, layers: Sequence[Stage]) -> int:
+        """Number of features that `pooled` gives for these stages."""
+        dims = dict(zip(STAGES, self.stage_dims, strict=True))
+        return sum(dims[name] for name in layers)
+
     def pooled(self, images: Tensor, layers: Sequence[Stage]) -> Tensor:
         """Average-pooled features of the named stages side by side, (n, sum of their dims)."""
         maps = dict(zip(STAGES, self.stages(images), strict=True))

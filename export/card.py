@@ -1,0 +1,89 @@
+"""The model card: a manifest in prose and tables, for people."""
+
+from collections.abc import Iterable
+
+from zoo.manifest import Manifest, Metric
+
+
+def render_card(manifest: Manifest) -> str:
+    """Markdown; everything in it comes from the manifest."""
+    return (
+        "\n\n".join(
+            section
+            for section in (
+                f"# {manifest.name} {manifest.version}",
+                _summary(manifest),
+                _figures(manifest.metrics),
+                _parity(manifest),
+                _training(manifest),
+                _provenance(manifest),
+            )
+            if section
+        )
+        + "\n"
+    )
+
+
+def _summary(m: Manifest) -> str:
+    stages = " and ".join(m.layer.stages)
+    steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
+    share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
+    return (
+        f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.family} "
+        f"{m.architecture.depth}, width {m.architecture.width}, stem {m.architecture.stem}. "
+        f"{m.dim} values an image: the average-pooled {stages}{steps}. Input: the {share} centre "
+        f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
+        f"Space `{m.space}`."
+    )
+
+
+def _figures(metrics: Iterable[Metric]) -> str:
+    rows = [
+        (metric.data, metric.protocol, _value(metric), metric.source, metric.note)
+        for metric in metrics
+    ]
+    if not rows:
+        return ""
+    return "## Figures\n\n" + _table(("data", "protocol", "accuracy", "source", "note"), rows)
+
+
+def _value(metric: Metric) -> str:
+    text = f"{100 * metric.value:.1f}%"
+    if metric.low is None or metric.high is None:
+        return text
+    return f"{text} ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
+
+
+def _parity(m: Manifest) -> str:
+    rows = [
+        (variant, f"{p.cosine_min:.7f}", f"{p.cosine_mean:.7f}", f"{p.max_relative_error:.1e}")
+        for variant, p in sorted(m.parity.items())
+    ]
+    if not rows:
+        return ""
+    head = ("variant", "cosine min", "cosine mean", "max relative error")
+    text = f"Against PyTorch on the golden images; below {m.tolerance:g} a variant does not serve."
+    return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
+
+
+def _training(m: Manifest) -> str:
+    rows = [(key.replace("_", " "), str(value)) for key, value in m.provenance.run.items()]
+    if not rows:
+        return ""
+    recipe = f"Recipe `{m.provenance.recipe}`; " if m.provenance.recipe else ""
+    text = f"{recipe}settings and log are in `training.json`."
+    return f"## Training\n\n{text}\n\n{_table(('figure', 'value'), rows)}"
+
+
+def _provenance(m: Manifest) -> str:
+    p = m.provenance
+    rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
+    return (
+        f"## Provenance\n\n{_table(('data', 'images', 'terms'), rows)}\n\n"
+        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}.\n\n{p.citation}."
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

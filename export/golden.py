@@ -1,0 +1,78 @@
+"""Golden vectors and negative controls of a package that is being made."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch import Tensor, nn
+
+from zoo.encoders import ServedEncoder
+from zoo.images import InputBlock, Photo, Pixels, square
+from zoo.runtimes import Golden
+
+
+def sample_squares(block: InputBlock, count: int = 16) -> Pixels:
+    """Squares of many sizes cut from scikit-learn's two sample photos (CC BY 2.0), at fixed places.
+
+    uint8 (count, size, size, 3).
+    """
+    rng = np.random.default_rng(0)
+    photos = [Image.fromarray(image) for image in load_sample_images().images]
+    squares = []
+    for number in range(count):
+        photo = photos[number % len(photos)]
+        side = int(rng.integers(min(photo.size) // 6, min(photo.size)))
+        left = int(rng.integers(photo.size[0] - side))
+        top = int(rng.integers(photo.size[1] - side))
+        crop = photo.crop((left, top, left + side, top + side))
+        squares.append(square(Photo(crop, orientation=1), block))
+    return np.stack(squares)
+
+
+@torch.no_grad()
+def golden_vectors(served: ServedEncoder, images: Pixels) -> Golden:
+    """The reference embeddings of `images`, and those that likely mistakes would give."""
+    batch = torch.from_numpy(images)
+    controls = {name: run(served, batch).numpy() for name, run in _MISTAKES.items()}
+    if served.encoder.architecture.stem in ("imagenet", "stride2-pool"):
+        controls["stem-pooling"] = _other_pooling(served, batch).numpy()
+    return Golden(images, served(batch).numpy(), controls)
+
+
+def _imagenet_normalised(served: ServedEncoder, batch: Tensor) -> Tensor:
+    """Mean and standard deviation of ImageNet, applied where the encoder does not expect them."""
+    wrong = served.block.model_copy(
+        update={"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+        if served.block.mean == (0.0, 0.0, 0.0)
+        else {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    )
+    right, served.block = served.block, wrong
+    try:
+        result: Tensor = served(batch)
+    finally:
+        served.block = right
+    return result
+
+
+def _blue_first(served: ServedEncoder, batch: Tensor) -> Tensor:
+    result: Tensor = served(batch.flip(3))
+    return result
+
+
+_MISTAKES: dict[str, Callable[[ServedEncoder, Tensor], Tensor]] = {
+    "normalisation": _imagenet_normalised,
+    "channel-order": _blue_first,
+}
+
+
+def _other_pooling(served: ServedEncoder, batch: Tensor) -> Tensor:
+    """TensorFlow's SAME padding (bottom and right only) in the stem, or torch's where that is ours."""
+    right = served.encoder.maxpool
+    served.encoder.maxpool = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    try:
+        result: Tensor = served(batch)
+    finally:
+        served.encoder.maxpool = right
+    return result

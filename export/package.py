@@ -1,0 +1,200 @@
+"""A training run -> a package: weights, graph, golden vectors, manifest and card."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from export.card import render_card
+from export.golden import golden_vectors, sample_squares
+from export.graph import halved, write_graph, write_weights
+from export.representation import fit_representation
+from zoo.architectures import ResNetArchitecture
+from zoo.encoders import ServedEncoder, build_resnet, load_weights
+from zoo.errors import PackageError
+from zoo.images import InputBlock, Pixels
+from zoo.manifest import (
+    GOLDEN,
+    GRAPH,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    File,
+    Layer,
+    Manifest,
+    Parity,
+    Provenance,
+    Source,
+)
+from zoo.package import MANIFEST, Package, file_digest, read_package
+from zoo.runtimes import check_golden, open_onnx
+from zoo.runtimes.golden import write_golden
+from zoo.space import space_digest, tensor_digests
+from zoo.store import find_package, new_package
+
+CARD, TRAINING = "card.md", "training.json"
+
+_CITATION = (
+    "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual "
+    "Representations, ICML 2020, arXiv:2002.05709 (method)"
+)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a run's encoder is served.
+
+    `calibration` (uint8 (n, size, size, 3)) gives the statistics of `centre` and `whiten` and is
+    needed for these alone; `whitened_dim` keeps that many directions. `golden` (the same shape)
+    takes the place of the squares cut from public sample photos.
+    """
+
+    block: InputBlock
+    layer: Layer = Layer(stages=("layer4",))
+    calibration: Pixels | None = None
+    whitened_dim: int | None = None
+    golden: Pixels | None = None
+
+
+def export_run(
+    run: Path,
+    name: str,
+    version: str,
+    serving: Serving,
+    weights_licence: str = "the terms of the training images apply",
+    terms: str = "unstated",
+) -> Package:
+    """Export a run's checkpoint to the store, and prove it there before it is visible.
+
+    Args:
+        terms: of the training images.
+
+    Raises:
+        PackageError: the run has no checkpoint, that version exists, or calibration images are
+            too few.
+        GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
+    """
+    state, described = _read_run(run)
+    served = _served(state, described, serving)
+    with new_package(name, version) as folder:
+        write_weights(served, folder / WEIGHTS)
+        # The reference is the network with the weights as stored, not as trained.
+        load_weights(served, halved(served), str(run))
+        architecture, layer = served.encoder.architecture, serving.layer
+        digests = tensor_digests(folder / WEIGHTS)
+        space = space_digest(digests, architecture, layer, serving.block)
+        about = {"name": name, "version": version, "space": space}
+        write_graph(served, folder / WEIGHTS, folder / GRAPH, about)
+        images = sample_squares(serving.block) if serving.golden is None else serving.golden
+        golden = golden_vectors(served, images)
+        write_golden(folder / GOLDEN, golden)
+        (folder / TRAINING).write_text(json.dumps(described, indent=1) + "\n")
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            name=name,
+            version=version,
+            method=described["recipe"]["method"]["name"],
+            architecture=architecture,
+            dim=golden.embeddings.shape[1],
+            layer=layer,
+            input=serving.block,
+            files=_files(folder),
+            provenance=Provenance(
+                created=datetime.now(UTC).date(),
+                sources=tuple(
+                    Source(name=s["name"], images=s["images"], terms=terms)
+                    for s in described["sources"]
+                ),
+                code_licence="Apache-2.0",
+                weights_licence=weights_licence,
+                citation=_CITATION,
+                recipe=described["recipe"]["name"] or None,
+                run=described["summary"],
+            ),
+            parity={},
+            space=space,
+        )
+        write_manifest(folder, manifest)
+        parity = _prove(read_package(folder))
+        write_manifest(folder, manifest.model_copy(update={"parity": parity}))
+    return find_package(f"{name}@{version}")
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `model.json` and the card that is rendered from it."""
+    (folder / CARD).write_text(render_card(manifest))
+    manifest = manifest.model_copy(update={"files": _files(folder)})
+    partial = folder / f".{MANIFEST}"
+    partial.write_text(manifest.model_dump_json(indent=1) + "\n")
+    partial.replace(folder / MANIFEST)
+
+
+def _prove(package: Package) -> dict[str, Parity]:
+    runtime = open_onnx(package)
+    return {runtime.variant: check_golden(package, runtime.variant, runtime.embed)}
+
+
+def _served(state: dict[str, Any], described: dict[str, Any], serving: Serving) -> ServedEncoder:
+    architecture = ResNetArchitecture.model_validate(described["recipe"]["architecture"])
+    encoder = build_resnet(architecture)
+    prefix = "encoder."
+    tensors = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix) and not name.endswith("num_batches_tracked")
+    }
+    load_weights(encoder, tensors, "the checkpoint")
+    dim = encoder.pooled_dim(serving.layer.stages)
+    if "whiten" in serving.layer.steps:
+        dim = min(dim, serving.whitened_dim or dim)
+    served = ServedEncoder(architecture, serving.layer, serving.block, dim)
+    served.encoder = encoder
+    served.eval()
+    if {"centre", "whiten"} & set(serving.layer.steps):
+        if serving.calibration is None:
+            raise PackageError("the steps centre and whiten need calibration images: give --data")
+        fit_representation(served, serving.calibration)
+    return served
+
+
+def _read_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The checkpoint's tensors, and what the run says of itself."""
+    try:
+        saved = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+        described = json.loads((run / "run.json").read_text())
+    except FileNotFoundError as error:
+        raise PackageError(f"{run}: not a training run, it has no {error.filename}") from None
+    described["summary"], described["log"] = _summary(run / "log.jsonl", saved["step"])
+    return saved["method"], described
+
+
+def _summary(log: Path, step: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The last figures, and some forty lines of the log."""
+    by_step = {entry["step"]: entry for entry in map(json.loads, log.read_text().splitlines())}
+    entries = [by_step[number] for number in sorted(by_step) if number <= step]
+    last = entries[-1]
+    recent = [entry["loss"] for entry in entries[-50:]]
+    summary: dict[str, Any] = {
+        "steps": last["step"],
+        "planned_steps": last["steps"],
+        "epochs": round(last["epoch"], 2),
+        "loss": round(float(np.mean(recent)), 4),
+        "median_images_per_second": round(
+            float(np.median([e["images_per_second"] for e in entries])), 1
+        ),
+    }
+    every = math.ceil(len(entries) / 40)
+    kept = [e for i, e in enumerate(entries) if i % every == 0 or e["knn"] or e is last]
+    return summary, kept
+
+
+def _files(folder: Path) -> dict[str, File]:
+    return {
+        path.name: File(sha256=file_digest(path), bytes=path.stat().st_size)
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST and not path.name.startswith(".")
+    }
