@@ -68,11 +68,12 @@ _MISTAKES: dict[str, Callable[[ServedEncoder, Tensor], Tensor]] = {
 
 
 def _other_pooling(served: ServedEncoder, batch: Tensor) -> Tensor:
-    """TensorFlow's SAME padding (bottom and right only) in the stem, or torch's where that is ours."""
-    right = served.encoder.maxpool
-    served.encoder.maxpool = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    """TensorFlow's SAME padding, bottom and right only, in the stem's max-pool."""
+    right: nn.Module = served.encoder.maxpool
+    other = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    served.encoder.add_module("maxpool", other)
     try:
         result: Tensor = served(batch)
     finally:
-        served.encoder.maxpool = right
+        served.encoder.add_module("maxpool", right)
     return result

@@ -44,6 +44,9 @@ _CITATION = (
 )
 
 
+LAST_STAGE = Layer(stages=("layer4",))
+
+
 @dataclass(frozen=True)
 class Serving:
     """How a run's encoder is served.
@@ -54,7 +57,7 @@ class Serving:
     """
 
     block: InputBlock
-    layer: Layer = Layer(stages=("layer4",))
+    layer: Layer = LAST_STAGE
     calibration: Pixels | None = None
     whitened_dim: int | None = None
     golden: Pixels | None = None

@@ -43,7 +43,8 @@ def whitening(centred: Tensor, dim: int) -> Tensor:
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
     variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]
     shrunk = variances + 0.01 * variances.mean()
-    return directions / shrunk.sqrt()
+    scaled: Tensor = directions / shrunk.sqrt()
+    return scaled
 
 
 def _chunks(images: Pixels, size: int = 256) -> list[Pixels]:

@@ -69,6 +69,8 @@ def new_package(name: str, version: str) -> Iterator[Path]:
         yield work
         read_package(work)
         work.chmod(0o755)
+        for file in work.iterdir():
+            file.chmod(0o644)  # some writers leave files private
         work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
