@@ -1,0 +1,9 @@
+"""HTTP: translates requests into calls of the domain, and its answers and errors back."""
+
+from fastapi import APIRouter
+
+from service.api import health, models
+
+routers: tuple[APIRouter, ...] = (models.router, health.router)
+
+__all__ = ["routers"]

@@ -1,0 +1,145 @@
+"""Reading request bodies: which form they come in, JSON, and multipart in its order."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.errors import InvalidInputError, MalformedError, UnsupportedMediaTypeError
+from service.settings import Settings
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A multipart body; the values of a name keep their order, whatever lies between them."""
+
+    texts: Mapping[str, Sequence[str]]
+    files: Mapping[str, Sequence[bytes]]
+
+    def expect(self, *, texts: Collection[str] = (), files: Collection[str] = ()) -> None:
+        """Refuse fields of other names, and texts sent as files or the other way round.
+
+        Raises:
+            InvalidInputError: naming the field and those that there are.
+        """
+        for name in self.texts:
+            if name in files:
+                raise InvalidInputError(
+                    f"{name} must be a file with a file name, as in curl -F {name}=@photo.jpg"
+                )
+        for name in self.files:
+            if name in texts:
+                raise InvalidInputError(f"{name} must be a text field, without a file name")
+        known = [*texts, *files]
+        for name in [*self.texts, *self.files]:
+            if name not in known:
+                raise InvalidInputError(f"no field {name!r} here; there is {', '.join(known)}")
+
+    def text(self, name: str) -> str | None:
+        """The one value of a text field, None where it is absent.
+
+        Raises:
+            InvalidInputError: it is there more than once.
+        """
+        values = self.texts.get(name, ())
+        if len(values) > 1:
+            raise InvalidInputError(f"{name} is given {len(values)} times; give it once")
+        return values[0] if values else None
+
+    def integer(self, name: str) -> int | None:
+        """The one value of a text field as a whole number, None where it is absent.
+
+        Raises:
+            InvalidInputError: it is not a whole number, or there more than once.
+        """
+        value = self.text(name)
+        try:
+            return None if value is None else int(value)
+        except ValueError:
+            raise InvalidInputError(f"{name} must be a whole number, not {value!r}") from None
+
+    def each(self, name: str, count: int, of: str) -> Sequence[str] | None:
+        """The values of a text field that goes with each of `count` files named `of`.
+
+        None where the field is absent.
+
+        Raises:
+            InvalidInputError: there are more or fewer of them.
+        """
+        values = self.texts.get(name)
+        if values is not None and len(values) != count:
+            raise InvalidInputError(
+                f"{len(values)} {name} for {count} {of}: repeat {name} once for each of the {of}, "
+                "in the same order"
+            )
+        return values
+
+
+def media_type(request: Request, *, accepted: Sequence[str]) -> str:
+    """The content type of the body, without parameters.
+
+    Raises:
+        UnsupportedMediaTypeError: it is none of those accepted.
+    """
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in accepted:
+        what = repr(given) if given else "no content type"
+        raise UnsupportedMediaTypeError(f"{what} is not read here; send {' or '.join(accepted)}")
+    return given
+
+
+async def read_json(request: Request, model: type[Body]) -> Body:
+    """The body as JSON of a certain shape.
+
+    Raises:
+        MalformedError: not JSON.
+        InvalidInputError: JSON of another shape; the message names the first wrong place.
+    """
+    try:
+        content = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise MalformedError(f"the body is not JSON: {error}") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise InvalidInputError(f"{where}: {first['msg']}") from None
+
+
+async def read_form(request: Request, settings: Settings) -> Form:
+    """The body as multipart, within the limits of the settings.
+
+    Raises:
+        MalformedError: not multipart, or a text field or a number of parts beyond the limits.
+    """
+    parser = MultiPartParser(
+        request.headers,
+        request.stream(),
+        max_files=settings.max_items,
+        # Three text fields may go with each image: its id, label and metadata.
+        max_fields=3 * settings.max_items + 100,
+        max_part_size=settings.max_field_bytes,
+    )
+    try:
+        parsed = await parser.parse()
+    except MultiPartException as error:
+        raise MalformedError(f"the multipart body cannot be read: {error.message}") from None
+    texts: dict[str, list[str]] = {}
+    files: dict[str, list[bytes]] = {}
+    try:
+        for name, value in parsed.multi_items():
+            if isinstance(value, UploadFile):
+                files.setdefault(name, []).append(await value.read())
+            else:
+                texts.setdefault(name, []).append(value)
+    finally:
+        await parsed.close()
+    return Form(texts, files)

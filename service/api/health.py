@@ -1,0 +1,32 @@
+"""`/livez`, `/readyz`, `/metrics`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service.api.answers import Json
+from service.state import State, state_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="Whether the process lives")
+async def livez() -> Json:
+    """Answers as long as the event loop turns."""
+    return Json({"status": "alive"})
+
+
+@router.get("/readyz", summary="Whether requests are answered")
+async def readyz(state: Annotated[State, Depends(state_of)]) -> Json:
+    """Runs a golden image of every served encoder through decoding, queue and encoder.
+
+    The result holds for a second, so that probes cost little.
+    """
+    return Json({"status": "ready", "models": await state.readiness.check()})
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+async def metrics() -> Response:
+    """In Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

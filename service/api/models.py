@@ -1,0 +1,50 @@
+"""`/v1/models`: which encoders are served."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from service.api.answers import Json
+from service.api.wire.models import Model, Models
+from service.embedding import Embedder
+from service.state import State, state_of
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("", response_model=Models, summary="List the served encoders")
+async def list_models(state: Annotated[State, Depends(state_of)]) -> Json:
+    """The default model is the first."""
+    data = [_wire(embedder, state) for embedder in state.encoders]
+    return Json({"object": "list", "data": data})
+
+
+@router.get("/{model}", response_model=Model, summary="One served encoder")
+async def get_model(model: str, state: Annotated[State, Depends(state_of)]) -> Json:
+    """By name, or by name@version."""
+    return Json(_wire(state.encoders.get(model), state))
+
+
+def _wire(embedder: Embedder, state: State) -> dict[str, Any]:
+    manifest, settings = embedder.manifest, state.settings
+    return {
+        "object": "model",
+        "id": manifest.name,
+        "name": manifest.name,
+        "version": manifest.version,
+        "owned_by": "encoder-zoo",
+        "method": manifest.method,
+        "dim": manifest.dim,
+        "space": manifest.space,
+        "variant": embedder.variant,
+        "default": embedder is state.encoders.get(),
+        "input": manifest.input.model_dump(mode="json"),
+        "limits": {
+            "max_batch": settings.max_batch,
+            "max_body_bytes": settings.max_body_bytes,
+            "max_items": settings.max_items,
+            "max_pixels": settings.max_pixels,
+            "max_queue": settings.max_queue,
+        },
+        "queue": {"admitted": embedder.admitted, "waiting": embedder.batcher.waiting},
+    }

@@ -1,0 +1,158 @@
+"""One served encoder: from the bytes of image files to unit-length embeddings."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service import metrics
+from service.batching import Batcher
+from service.cache import EmbeddingCache
+from service.errors import (
+    PROBLEM,
+    ItemError,
+    OverloadedError,
+    image_item_error,
+)
+from service.settings import Settings
+from zoo.images import ImageError, Pixels, read_square
+from zoo.package import Package
+from zoo.runtimes import Runtime
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """One embedded image.
+
+    vector: float32 (dim,), unit length unless asked otherwise.
+    digest: SHA-256 of the file's bytes, in hexadecimal.
+    """
+
+    vector: Vector
+    digest: str
+
+
+class Embedder:
+    """One served encoder. Its methods belong to the event loop that `start` was called in."""
+
+    def __init__(self, package: Package, runtime: Runtime, settings: Settings) -> None:
+        self.package = package
+        self.manifest = package.manifest
+        self.variant = runtime.variant
+        self.batcher = Batcher(
+            self.manifest.reference,
+            runtime.embed,
+            max_batch=settings.max_batch,
+            queue_seconds=settings.queue_seconds,
+        )
+        self._max_queue = settings.max_queue
+        self._max_pixels = settings.max_pixels
+        # Of one request; keeps a large one from filling memory with decoded images.
+        self._window = 2 * settings.max_batch
+        self._cache = EmbeddingCache(settings.cache_bytes)
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._admitted = 0
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self.batcher.start()
+
+    async def close(self) -> None:
+        """Stop serving; whoever still waits is told so."""
+        await self.batcher.close()
+        await asyncio.to_thread(self._decoders.shutdown, cancel_futures=True)
+
+    @property
+    def admitted(self) -> int:
+        """Images admitted and not yet answered."""
+        return self._admitted
+
+    async def embed(
+        self, files: Sequence[bytes], normalize: bool = True
+    ) -> list[Embedded | ItemError]:
+        """Embed image files; in their order, each has its embedding or its own error.
+
+        Cancelling the caller drops what has not been computed.
+
+        Raises:
+            OverloadedError: more images are waiting than the settings allow.
+            UnavailableError: an image waited for the encoder longer than the settings allow.
+        """
+        window = asyncio.Semaphore(self._window)
+
+        async def one(data: bytes) -> Embedded | ItemError:
+            async with window:
+                return await self._embed_one(data, normalize)
+
+        with self._admission(len(files)):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(data)) for data in files]
+            except* Exception as failed:
+                raise failed.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    @contextmanager
+    def _admission(self, count: int) -> Iterator[None]:
+        """Counts images, not requests. One that is too large to ever fit waits for an idle time."""
+        if self._admitted and self._admitted + count > self._max_queue:
+            metrics.REJECTED.labels(self.manifest.reference).inc()
+            raise OverloadedError(
+                f"{self._admitted} images are waiting and at most {self._max_queue} may; send "
+                "these again later",
+                retry_after=1,
+            )
+        self._admit(count)
+        try:
+            yield
+        finally:
+            self._admit(-count)
+
+    def _admit(self, count: int) -> None:
+        self._admitted += count
+        metrics.ADMITTED.labels(self.manifest.reference).set(self._admitted)
+
+    async def _embed_one(self, data: bytes, normalize: bool) -> Embedded | ItemError:
+        loop = asyncio.get_running_loop()
+        name = self.manifest.reference
+        try:
+            digest, known, square = await loop.run_in_executor(self._decoders, self._prepare, data)
+        except ImageError as error:
+            metrics.FAILED.labels(name, error.kind).inc()
+            return image_item_error(error)
+        vector = known
+        if vector is None:
+            assert square is not None
+            vector = await self.batcher.embed(square)
+        norm = np.linalg.norm(vector)
+        if not np.isfinite(norm) or norm == 0:
+            metrics.FAILED.labels(name, "no-direction").inc()
+            return ItemError(
+                f"{PROBLEM}image-no-direction",
+                "No embedding",
+                "the encoder sees nothing in this image (its embedding has no direction): send "
+                "another one",
+                status=422,
+            )
+        if known is None:
+            self._cache.put(digest, vector)
+        return Embedded(vector / norm if normalize else vector, digest)
+
+    def _prepare(self, data: bytes) -> tuple[str, Vector | None, Pixels | None]:
+        """Digest of a file, and its embedding if it is known, else the encoder's input."""
+        name = self.manifest.reference
+        digest = hashlib.sha256(data).hexdigest()
+        known = self._cache.get(digest)
+        metrics.CACHE.labels(name, "miss" if known is None else "hit").inc()
+        if known is not None:
+            return digest, known, None
+        with metrics.DECODE_SECONDS.labels(name).time():
+            return digest, None, read_square(data, self.manifest.input, self._max_pixels)

@@ -1,0 +1,78 @@
+"""The encoders that are served, and how a request finds the one it names."""
+
+from collections.abc import Iterator, Sequence
+
+from service.embedding import Embedder
+from service.errors import NotFoundError, SpaceMismatchError
+from service.settings import Settings
+from zoo.errors import UnknownModelError
+from zoo.package import Package, read_package
+from zoo.runtimes import open_runtime
+from zoo.store import BUILTIN, find_package
+
+
+class Encoders:
+    """The served encoders, the default first."""
+
+    def __init__(self, embedders: Sequence[Embedder]) -> None:
+        self._embedders = tuple(embedders)
+
+    def __iter__(self) -> Iterator[Embedder]:
+        return iter(self._embedders)
+
+    def get(self, reference: str | None = None) -> Embedder:
+        """The encoder `name` or `name@version`; without a reference, the default.
+
+        Raises:
+            NotFoundError: it is not served.
+        """
+        for embedder in self._embedders:
+            manifest = embedder.manifest
+            if reference in (None, manifest.name, manifest.reference):
+                return embedder
+        served = ", ".join(embedder.manifest.reference for embedder in self._embedders)
+        raise NotFoundError(f"no model {reference!r} is served here; there is {served}")
+
+    def of_space(self, space: str, owner: str) -> Embedder:
+        """The encoder of a space; `owner` says in the message whose space it is.
+
+        Raises:
+            SpaceMismatchError: none of that space is served.
+        """
+        for embedder in self._embedders:
+            if embedder.manifest.space == space:
+                return embedder
+        raise SpaceMismatchError(
+            f"{owner} belongs to the embedding space {space}, and no model of that space is "
+            "served; name its model in ZOO_MODELS and start again"
+        )
+
+
+def check_space(given: str | None, expected: str, owner: str) -> None:
+    """Refuse vectors that name another space than that of `owner`.
+
+    Raises:
+        SpaceMismatchError: they do.
+    """
+    if given is not None and given != expected:
+        raise SpaceMismatchError(
+            f"the vectors are of the embedding space {given}, {owner} is of {expected}; embed the "
+            "images with its model"
+        )
+
+
+def open_encoders(settings: Settings) -> Encoders:
+    """Load the packages that the settings name and prove each on its golden vectors.
+
+    Raises:
+        zoo.errors.ZooError: a package is missing, damaged or gives other embeddings.
+    """
+    packages = [find_package(name) for name in settings.models] or [_builtin()]
+    return Encoders([Embedder(p, open_runtime(p, settings.threads), settings) for p in packages])
+
+
+def _builtin() -> Package:
+    folders = sorted(path.parent for path in BUILTIN.glob("*/*/model.json"))
+    if not folders:
+        raise UnknownModelError("there is no built-in model; name an installed one in ZOO_MODELS")
+    return read_package(folders[-1])

@@ -1,0 +1,40 @@
+"""Runs the gateway under uvicorn."""
+
+import socket
+
+import structlog
+import uvicorn
+
+from service.app import create_app
+from service.logs import configure_logs
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings | None = None, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve until SIGINT or SIGTERM; requests in flight are answered first.
+
+    Raises:
+        zoo.errors.ZooError: an encoder cannot be served; the message says why.
+        OSError: the address is taken.
+    """
+    settings = settings or Settings()
+    configure_logs()
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the middleware writes one line a request
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    with socket.create_server((host, port), family=_family(host)) as listener:
+        uvicorn.Server(config).run([listener])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

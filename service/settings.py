@@ -1,0 +1,66 @@
+"""Every setting of the gateway, read from `ZOO_*` environment variables."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from zoo.images import MAX_PIXELS
+from zoo.store import zoo_home
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; each is the environment variable of its name after `ZOO_`."""
+
+    model_config = SettingsConfigDict(env_prefix="ZOO_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=zoo_home, description="folder of the database and of pulled packages"
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the database; default: `gateway.db` in the home"
+    )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="models to serve, comma-separated, default first; default: the built-in"
+    )
+    api_keys: SecretStr | None = Field(
+        None, description="comma-separated bearer keys; without any, every caller is let in"
+    )
+    max_batch: int = Field(32, ge=1, le=1024, description="images in one run of an encoder")
+    max_queue: int = Field(
+        1024, ge=1, description="images admitted and not yet answered, per model; beyond: 429"
+    )
+    queue_seconds: float = Field(
+        30.0, gt=0, description="longest an image waits for the encoder; beyond: 503"
+    )
+    max_body_bytes: int = Field(128 * MIB, ge=1024, description="size of a request; beyond: 413")
+    max_items: int = Field(
+        10_000, ge=1, description="images, vectors or ids in one request, and files in an archive"
+    )
+    max_field_bytes: int = Field(
+        1 * MIB, ge=64, description="size of one text field of a multipart request"
+    )
+    max_expanded_bytes: int = Field(
+        512 * MIB, ge=1024, description="size of an uploaded archive's files once unpacked"
+    )
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
+    cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
+    threads: int = Field(0, ge=0, description="CPU threads of an encoder; 0: one a core")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _parts(value) if isinstance(value, str) else value
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The bearer keys; empty where the gateway is open."""
+        return _parts(self.api_keys.get_secret_value()) if self.api_keys else ()
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
