@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api import problems, routers
+from service.api import documentation, problems, routers
 from service.api.middleware import install_middleware
 from service.settings import Settings
 from service.state import open_state
@@ -40,5 +40,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in routers:
         app.include_router(router)
     problems.install(app)
+    documentation.install(app)
     install_middleware(app, settings)
     return app

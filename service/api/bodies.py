@@ -10,7 +10,12 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.errors import InvalidInputError, MalformedError, UnsupportedMediaTypeError
+from service.errors import (
+    InvalidInputError,
+    MalformedError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
 from service.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -118,7 +123,8 @@ async def read_form(request: Request, settings: Settings) -> Form:
     """The body as multipart, within the limits of the settings.
 
     Raises:
-        MalformedError: not multipart, or a text field or a number of parts beyond the limits.
+        MalformedError: not multipart.
+        TooLargeError: a text field, or the number of parts, is beyond the limits.
     """
     parser = MultiPartParser(
         request.headers,
@@ -131,6 +137,10 @@ async def read_form(request: Request, settings: Settings) -> Form:
     try:
         parsed = await parser.parse()
     except MultiPartException as error:
+        if error.message.startswith(("Too many", "Part exceeded")):
+            raise TooLargeError(
+                f"the multipart body is beyond the limits: {error.message}"
+            ) from None
         raise MalformedError(f"the multipart body cannot be read: {error.message}") from None
     texts: dict[str, list[str]] = {}
     files: dict[str, list[bytes]] = {}
