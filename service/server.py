@@ -1,6 +1,8 @@
 """Runs the gateway under uvicorn."""
 
+import contextlib
 import socket
+import sys
 
 import structlog
 import uvicorn
@@ -33,7 +35,12 @@ def serve(settings: Settings | None = None, host: str = "127.0.0.1", port: int =
         timeout_graceful_shutdown=10,
     )
     with socket.create_server((host, port), family=_family(host)) as listener:
-        uvicorn.Server(config).run([listener])
+        server = uvicorn.Server(config)
+        # uvicorn raises the signal again once it has shut down; by then all is done.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run([listener])
+    if not server.started:
+        sys.exit(1)  # the log has said why
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -1,4 +1,4 @@
-"""What lives as long as the gateway runs: settings and encoders."""
+"""What lives as long as the gateway runs: settings, database and encoders."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
+from sqlalchemy import Engine
 
 from service.encoders import Encoders, open_encoders
 from service.readiness import Probe, Readiness
 from service.settings import Settings
+from service.storage.database import open_database
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class State:
     """Everything a request may need."""
 
     settings: Settings
+    database: Engine
     encoders: Encoders
     readiness: Readiness
 
@@ -27,18 +30,27 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
 
     Raises:
         zoo.errors.ZooError: an encoder cannot be served.
+        service.storage.database.DatabaseError: the database cannot be used.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        encoders = await asyncio.to_thread(open_encoders, settings)
+        encoders, database = await asyncio.gather(
+            asyncio.to_thread(open_encoders, settings),
+            asyncio.to_thread(open_database, _database_url(settings)),
+        )
+        stack.callback(database.dispose)
         for embedder in encoders:
             embedder.start()
             stack.push_async_callback(embedder.close)
         readiness = Readiness([Probe(embedder) for embedder in encoders])
-        yield State(settings, encoders, readiness)
+        yield State(settings, database, encoders, readiness)
 
 
 def state_of(request: Request) -> State:
     """The state, as a dependency of the routes."""
     state: State = request.app.state.gateway
     return state
+
+
+def _database_url(settings: Settings) -> str:
+    return settings.database_url or f"sqlite:///{settings.home / 'gateway.db'}"

@@ -63,7 +63,7 @@ def of(instance: str, error: ServiceError) -> Problem:
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, EveryItemFailedError):
-        members["errors"] = [{"index": i, "error": e.wire()} for i, e in error.errors.items()]
+        members["errors"] = [{"index": i, **e.wire()} for i, e in error.errors.items()]
     return problem(instance, status, kind, title, str(error), headers=headers, **members)
 
 

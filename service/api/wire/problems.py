@@ -12,11 +12,10 @@ class ItemProblem(BaseModel):
     status: int = Field(description="what a request for this item alone would answer")
 
 
-class IndexedProblem(BaseModel):
-    """An item's place in the request, and its error."""
+class IndexedProblem(ItemProblem):
+    """Why an item has no result, with its place in the request."""
 
     index: int
-    error: ItemProblem
 
 
 class ProblemDocument(BaseModel):
