@@ -1,0 +1,44 @@
+# Two commands: `make run` serves, `make test` checks everything. Python 3.11 or later is all they need.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test lint types units format openapi schema help
+
+run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
+	@exec $(BIN)/zoo serve --port $(PORT)
+
+test: lint types units ## install what the tests need and run them all
+
+units: $(VENV)/.installed-test ## the tests alone
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test ## style and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test ## mypy, strict
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test ## rewrite the sources in the common style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed: make run PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what serving needs (once) ..."
+	@$(PIP) --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed-run
+	@echo "Installing what training and the tests need (once) ..."
+	@$(PIP) --editable '.[cpu,train,dev]'
+	@touch $@
