@@ -6,6 +6,7 @@ embedding space, so it is driven by the `input` block of a package's `model.json
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +16,19 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_PIXELS = 50_000_000
-"""Pixels an image may have, checked before it is decoded (about 0.4 GB at work)."""
+"""Pixels an image may have (a WebP half of them), checked before it is decoded."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM")
-"""Pillow's names of the formats that are read; of an animation or a sequence, the first frame."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+"""Pillow's names of the formats that are read; of an animation or a sequence, the first frame.
+
+JPEG includes MPO. Icons are left out: Pillow decodes them while opening, before any limit.
+"""
+
+_MAX_SCANS = 50  # progressive JPEGs have about 10; each one more costs a pass over all pixels
+_BAND = 1 << 20  # pixels converted at a time, so that a conversion needs little memory of its own
+
+# Pillow warns of large images and odd metadata; limits are ours, and the metadata is not used.
+warnings.filterwarnings("ignore", module=r"PIL\b")
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -56,7 +66,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded image: `pixels` in RGB as stored, not yet turned by its EXIF `orientation` (1-8)."""
+    """A decoded image: `pixels` in RGB as stored, not yet turned by its `orientation` (1-8)."""
 
     pixels: Image.Image
     orientation: int
@@ -106,34 +116,38 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if not data:
         raise ImageError("empty", "the file is empty (0 bytes): send the image again")
-    # Pillow warns of large images and odd metadata; limits are ours, and the metadata is not used.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image, max_pixels)
-                orientation = _orientation(image)
-                return Photo(_to_rgb(image), orientation)
-        except ImageError:
-            raise
-        except UnidentifiedImageError:
-            raise ImageError(
-                "format",
-                "not an image in a format that is read: send JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, "
-                "ICO or PPM",
-            ) from None
-        except Image.DecompressionBombError:
-            raise ImageError("too-large", _too_large(max_pixels)) from None
-        except MemoryError:
-            raise ImageError("too-large", "too large to decode in this machine's memory") from None
-        except Exception as error:  # decoders raise whatever they meet in damaged bytes
-            raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_cost(image, data, max_pixels)
+            image.load()
+            # After loading: a PNG may carry it at its end, and Pillow turns a TIFF by itself.
+            return Photo(_to_rgb(image), _orientation(image))
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(
+            "format",
+            "not an image in a format that is read: send JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP "
+            "or PPM",
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError("too-large", _too_large(max_pixels)) from None
+    except MemoryError:
+        raise ImageError("too-large", "too large to decode in this machine's memory") from None
+    except Exception as error:  # decoders raise whatever they meet in damaged bytes
+        raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
+def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:
     width, height = image.size
+    if image.format == "WEBP":  # its decoder holds four copies of the frame
+        max_pixels //= 2
     if width * height > max_pixels:
         raise ImageError("too-large", f"{width} x {height} pixels; {_too_large(max_pixels)}")
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > _MAX_SCANS:
+        raise ImageError(
+            "too-large", f"a JPEG of more than {_MAX_SCANS} scans: save it as baseline JPEG"
+        )
 
 
 def _too_large(max_pixels: int) -> str:
@@ -150,25 +164,29 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    image.load()
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    convert = _converter(image)
+    flat = Image.new("RGB", image.size)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        flat.paste(convert(band), (0, top))
+    return flat
+
+
+def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _scaled_to_8_bits(image).convert("RGB")
+        return _scaled_to_8_bits
     if image.mode == "LAB":
-        to_rgb = ImageCms.buildTransform(
-            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-        )
-        converted = ImageCms.applyTransform(image, to_rgb)
-        if converted is None:
-            raise ImageError("corrupt", "the Lab image could not be converted to RGB")
-        return converted
+        return _lab_to_rgb()
     if image.has_transparency_data:
-        return _over_white(image.convert("RGBA"))
-    return image.convert("RGB")
+        return _over_white
+    return lambda band: band.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
     flat = Image.new("RGB", image.size, "white")
     flat.paste(image, mask=image.getchannel("A"))
     return flat
@@ -177,8 +195,15 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     """Samples of 16 bits (also where Pillow holds them in 32) scaled to 0-255; floats from 0-1."""
     samples = np.asarray(image)
-    scaled = samples * 255.0 if image.mode == "F" else samples / 257.0
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8), "L")
+    scaled = np.nan_to_num(samples) * 255.0 if image.mode == "F" else samples / 257.0
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8), "L").convert("RGB")
+
+
+def _lab_to_rgb() -> Callable[[Image.Image], Image.Image]:
+    transform = ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )
+    return lambda band: ImageCms.applyTransform(band, transform) or band.convert("RGB")
 
 
 _TURNS = {
