@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from service.encoders import Encoders, open_encoders
 from service.readiness import Probe, Readiness
+from service.search.index import Indexes
 from service.settings import Settings
 from service.storage.database import open_database
 
@@ -21,6 +22,7 @@ class State:
     settings: Settings
     database: Engine
     encoders: Encoders
+    indexes: Indexes
     readiness: Readiness
 
 
@@ -43,7 +45,7 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
             embedder.start()
             stack.push_async_callback(embedder.close)
         readiness = Readiness([Probe(embedder) for embedder in encoders])
-        yield State(settings, database, encoders, readiness)
+        yield State(settings, database, encoders, Indexes(), readiness)
 
 
 def state_of(request: Request) -> State:

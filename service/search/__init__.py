@@ -1,0 +1,1 @@
+"""Finding items: filters, and the index of a collection, which follows SQL."""
