@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from export.card import render_card
 from export.golden import golden_vectors, sample_squares
 from export.graph import halved, write_graph, write_weights
-from export.representation import fit_representation
 from zoo.architectures import ResNetArchitecture
-from zoo.encoders import ServedEncoder, build_resnet, load_weights
+from zoo.encoders import ServedEncoder, build_resnet, fit_representation, load_weights
 from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import (
@@ -160,8 +160,14 @@ def _served(state: dict[str, Any], described: dict[str, Any], serving: Serving) 
     if {"centre", "whiten"} & set(serving.layer.steps):
         if serving.calibration is None:
             raise PackageError("the steps centre and whiten need calibration images: give --data")
-        fit_representation(served, serving.calibration)
+        fit_representation(served, _features(served, serving.calibration))
     return served
+
+
+@torch.no_grad()
+def _features(served: ServedEncoder, images: Pixels) -> Tensor:
+    batches = torch.split(torch.from_numpy(images), 256)
+    return torch.cat([served.combine(served.pool(batch)) for batch in batches])
 
 
 def _read_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:

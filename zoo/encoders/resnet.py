@@ -6,7 +6,6 @@ Parameter names follow torchvision, so that its checkpoints load unchanged where
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture, Stage
@@ -72,10 +71,10 @@ class ResNet(nn.Module):
         dims = dict(zip(STAGES, self.stage_dims, strict=True))
         return sum(dims[name] for name in layers)
 
-    def pooled(self, images: Tensor, layers: Sequence[Stage]) -> Tensor:
-        """Average-pooled features of the named stages side by side, (n, sum of their dims)."""
+    def pooled(self, images: Tensor, layers: Sequence[Stage]) -> list[Tensor]:
+        """Average-pooled features of the named stages, (n, dim of the stage) each."""
         maps = dict(zip(STAGES, self.stages(images), strict=True))
-        return torch.cat([maps[name].mean(dim=(2, 3)) for name in layers], dim=1)
+        return [maps[name].mean(dim=(2, 3)) for name in layers]
 
 
 def build_resnet(architecture: ResNetArchitecture) -> ResNet:

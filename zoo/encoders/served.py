@@ -35,16 +35,19 @@ class ServedEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The representation of a batch."""
-        return self.finish(self.features(images))
+        return self.finish(self.combine(self.pool(images)))
 
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled stages after the steps that need no statistics, (n, width)."""
+    def pool(self, images: Tensor) -> list[Tensor]:
+        """Average-pooled outputs of the layer's stages, (n, width of the stage) each."""
         x = images.permute(0, 3, 1, 2).float() / 255
         if self.block.mean != (0.0, 0.0, 0.0) or self.block.std != (1.0, 1.0, 1.0):
             mean = torch.tensor(self.block.mean, device=x.device)[:, None, None]
             std = torch.tensor(self.block.std, device=x.device)[:, None, None]
             x = (x - mean) / std
-        parts = [self.encoder.pooled(x, [stage]) for stage in self.layer.stages]
+        return self.encoder.pooled(x, self.layer.stages)
+
+    def combine(self, parts: list[Tensor]) -> Tensor:
+        """Stages side by side after the steps that need no statistics, (n, width)."""
         if "sqrt" in self.layer.steps:
             parts = [part.sqrt() for part in parts]
         if "unit" in self.layer.steps:
