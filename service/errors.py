@@ -22,7 +22,14 @@ class MalformedError(ServiceError):
 
 
 class InvalidInputError(ServiceError):
-    """A well-formed request that asks for something impossible."""
+    """A well-formed request that asks for something impossible.
+
+    `errors` maps the index of each item that had a part in it to the item's own error.
+    """
+
+    def __init__(self, message: str, errors: "Mapping[int, ItemError] | None" = None) -> None:
+        super().__init__(message)
+        self.errors = dict(errors or {})
 
 
 class NotFoundError(ServiceError):
@@ -84,12 +91,8 @@ class ItemError:
         }
 
 
-class EveryItemFailedError(ServiceError):
-    """No item of a batch has a result; `errors` maps each item's index to its error."""
-
-    def __init__(self, message: str, errors: Mapping[int, ItemError]) -> None:
-        super().__init__(message)
-        self.errors = dict(errors)
+class EveryItemFailedError(InvalidInputError):
+    """No item of a batch has a result; `errors` has all of them."""
 
 
 _IMAGE_TITLES = {

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from service.api import embeddings, health, models
+from service.api import embeddings, heads, health, models
 
-routers: tuple[APIRouter, ...] = (embeddings.router, models.router, health.router)
+routers: tuple[APIRouter, ...] = (embeddings.router, heads.router, models.router, health.router)
 
 __all__ = ["routers"]

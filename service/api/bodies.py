@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
@@ -12,9 +12,11 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.errors import (
     InvalidInputError,
+    ItemError,
     MalformedError,
     TooLargeError,
     UnsupportedMediaTypeError,
+    invalid_item,
 )
 from service.settings import Settings
 
@@ -111,12 +113,15 @@ async def read_json(request: Request, model: type[Body]) -> Body:
         content = orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
         raise MalformedError(f"the body is not JSON: {error}") from None
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise InvalidInputError(f"{where}: {first['msg']}") from None
+    valid = _valid(content, model)
+    if isinstance(valid, ItemError):
+        raise InvalidInputError(valid.detail)
+    return valid
+
+
+def each_valid(items: Sequence[Any], model: type[Body]) -> list[Body | ItemError]:
+    """Every item of a JSON list in a certain shape, or what is wrong with that item."""
+    return [_valid(item, model) for item in items]
 
 
 async def read_form(request: Request, settings: Settings) -> Form:
@@ -153,3 +158,12 @@ async def read_form(request: Request, settings: Settings) -> Form:
     finally:
         await parsed.close()
     return Form(texts, files)
+
+
+def _valid(content: Any, model: type[Body]) -> Body | ItemError:
+    try:
+        return model.model_validate(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return invalid_item(f"{where}: {first['msg']}" if where else first["msg"])

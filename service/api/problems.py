@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from service import errors
 from service.api.answers import Json
-from service.errors import PROBLEM, EveryItemFailedError, ServiceError, UnavailableError
+from service.errors import PROBLEM, InvalidInputError, ServiceError, UnavailableError
 
 _KINDS: dict[type[ServiceError], tuple[int, str, str]] = {
     errors.MalformedError: (400, "malformed", "Malformed request"),
@@ -62,7 +62,7 @@ def of(instance: str, error: ServiceError) -> Problem:
     headers, members = {}, {}
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, EveryItemFailedError):
+    if isinstance(error, InvalidInputError) and error.errors:
         members["errors"] = [{"index": i, **e.wire()} for i, e in error.errors.items()]
     return problem(instance, status, kind, title, str(error), headers=headers, **members)
 

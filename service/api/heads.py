@@ -1,0 +1,313 @@
+"""`/v1/heads`."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from service import heads
+from service.api.answers import Json
+from service.api.bodies import media_type, read_form, read_json
+from service.api.callers import while_connected
+from service.api.documentation import FILES, TEXT, TEXTS, answer, request_body
+from service.api.labelled import label_changes, label_changes_json, label_set, label_set_json
+from service.api.wire import heads as wire
+from service.embedding import Vector
+from service.encoders import check_space
+from service.errors import InvalidInputError, ItemError, NotFoundError, TooLargeError
+from service.heads import Fit, Given, Prediction
+from service.state import State, state_of
+from service.storage import heads as storage
+from service.storage.heads import Head, Version
+from service.vectors import unit_vector
+
+router = APIRouter(prefix="/v1/heads", tags=["heads"])
+
+JSON, MULTIPART = "application/json", "multipart/form-data"
+ARCHIVE = {
+    "type": "string",
+    "format": "binary",
+    "description": "a zip with a folder a class, or with a labels.csv (path,label)",
+}
+TOP = 3
+
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["clothes"])]
+Access = Annotated[State, Depends(state_of)]
+
+
+@router.get(
+    "",
+    summary="List heads",
+    responses={200: answer(wire.Heads, "All heads", wire.HEADS_ANSWER)},
+)
+async def list_heads(state: Access) -> Json:
+    """By name."""
+    found = await asyncio.to_thread(storage.list_heads, state.database)
+    return Json({"data": [_head(head) for head in found]})
+
+
+@router.put(
+    "/{head}",
+    summary="Set a head's label set and fit it",
+    responses={
+        200: answer(wire.HeadFit, "A further version of a head", wire.REFIT_ANSWER),
+        201: answer(wire.HeadFit, "A new head", wire.FIT_ANSWER),
+    },
+    openapi_extra=request_body(
+        json=wire.HeadRequest,
+        also=[wire.LabelledVector],
+        examples=wire.HEAD_EXAMPLES,
+        form={
+            "model": TEXT,
+            "labels": TEXTS,
+            "ids": TEXTS,
+            "images": FILES,
+            "archive": ARCHIVE,
+        },
+    ),
+)
+async def put_head(head: Name, request: Request, state: Access) -> Json:
+    """From labelled images, an archive of them, vectors, or a collection's labelled items.
+
+    What the head had before is replaced, and the version fitted now is the one that answers. Bad
+    items are left out and have their error; at least two classes must remain.
+    """
+    before = await _find_if_there(state, head)
+    form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
+    origin, given = await (label_set if form else label_set_json)(request, state, before)
+    fit = await asyncio.to_thread(heads.put, state.database, head, origin, given)
+    return Json({**_fit(fit), "items": _items(given)}, 201 if fit.created else 200)
+
+
+@router.get(
+    "/{head}",
+    summary="One head",
+    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
+)
+async def get_head(head: Name, state: Access) -> Json:
+    """What it belongs to, and which version answers."""
+    return Json(_head(await _find(state, head)))
+
+
+@router.delete("/{head}", status_code=204, summary="Remove a head")
+async def delete_head(head: Name, state: Access) -> Response:
+    """With its labels and versions."""
+    await asyncio.to_thread(storage.delete_head, state.database, head)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{head}/labels",
+    summary="Add, change and remove labels",
+    responses={200: answer(wire.Labels, "What became of each", wire.LABELS_ANSWER)},
+    openapi_extra=request_body(
+        json=wire.LabelsRequest,
+        also=[wire.LabelChange],
+        examples=wire.LABELS_EXAMPLES,
+        form={"labels": TEXTS, "ids": TEXTS, "images": FILES, "archive": ARCHIVE},
+    ),
+)
+async def change_labels(head: Name, request: Request, state: Access) -> Json:
+    """An id that is there is replaced. Versions stay as they are until the head is fitted."""
+    found = await _find(state, head)
+    remove: list[str] = []
+    if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
+        given = await label_changes(request, state, found)
+    else:
+        given, removed = await label_changes_json(request, state, found)
+        remove = list(removed)
+    created = iter(
+        await asyncio.to_thread(heads.change_labels, state.database, head, given, remove)
+    )
+    data = _items(given)
+    for item in data:
+        if "error" not in item:
+            item["status"] = "created" if next(created) else "updated"
+    after = await _find(state, head)
+    return Json({"head": head, "labels": after.labels, "data": data})
+
+
+@router.post(
+    "/{head}/fit",
+    summary="Fit a further version",
+    responses={200: answer(wire.HeadFit, "The version", wire.REFIT_ANSWER)},
+)
+async def fit_head(head: Name, state: Access) -> Json:
+    """To the head's labels as they are now. It is the version that answers from then on."""
+    return Json(_fit(await asyncio.to_thread(heads.refit, state.database, head)))
+
+
+@router.get(
+    "/{head}/versions",
+    summary="The versions of a head",
+    responses={200: answer(wire.HeadVersions, "Oldest first", wire.VERSIONS_ANSWER)},
+)
+async def list_versions(head: Name, state: Access) -> Json:
+    """With their reports."""
+    found = await _find(state, head)
+    versions = await asyncio.to_thread(storage.versions, state.database, head)
+    data = [_version(found, version) for version in versions]
+    return Json({"head": head, "live": found.live, "data": data})
+
+
+@router.get(
+    "/{head}/versions/{version}",
+    summary="One version",
+    responses={200: answer(wire.HeadVersion, "The version", wire.VERSION_ANSWER)},
+)
+async def get_version(head: Name, version: int, state: Access) -> Json:
+    """With its report."""
+    found = await _find(state, head)
+    return Json(
+        _version(found, await asyncio.to_thread(storage.version, state.database, head, version))
+    )
+
+
+@router.put(
+    "/{head}/live",
+    summary="Choose the version that answers",
+    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
+    openapi_extra=request_body(json=wire.LiveRequest, examples=wire.LIVE_EXAMPLES),
+)
+async def set_live(head: Name, request: Request, state: Access) -> Json:
+    """To roll back, or forth; the next fit is live again."""
+    media_type(request, accepted=(JSON,))
+    body = await read_json(request, wire.LiveRequest)
+    return Json(
+        _head(await asyncio.to_thread(storage.set_live, state.database, head, body.version))
+    )
+
+
+@router.post(
+    "/{head}/classify",
+    summary="Classify images, items or vectors",
+    responses={200: answer(wire.Classifications, "In their order", wire.CLASSIFY_ANSWER)},
+    openapi_extra=request_body(
+        json=wire.ClassifyRequest,
+        examples=wire.CLASSIFY_EXAMPLES,
+        form={"top": {"type": "integer"}, "version": {"type": "integer"}, "images": FILES},
+    ),
+)
+async def classify(head: Name, request: Request, state: Access) -> Json:
+    """Every item has its classes or its own error; 422 only where all of them failed."""
+    found = await _find(state, head)
+    ids: list[str] | None = None
+    vectors: list[Vector | ItemError]
+    if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
+        form = await read_form(request, state.settings)
+        form.expect(texts=("top", "version"), files=("images",))
+        top, version = form.integer("top"), form.integer("version")
+        vectors = await _image_vectors(request, state, found, form.files.get("images", ()))
+    else:
+        body = await read_json(request, wire.ClassifyRequest)
+        check_space(body.space, found.space, f"the head {head!r}")
+        top, version, ids = body.top, body.version, body.ids
+        vectors = await asyncio.to_thread(_vectors, body, state, found)
+    if top is not None and top < 1:
+        raise InvalidInputError(f"top must be 1 or more, not {top}")
+    number = found.live if version is None else version
+    results = await asyncio.to_thread(
+        heads.classify, state.database, head, number, vectors, top or TOP
+    )
+    data = [_classification(index, result) for index, result in enumerate(results)]
+    if ids is not None:
+        data = [{"index": item.pop("index"), "id": ids[i], **item} for i, item in enumerate(data)]
+    return Json({"head": head, "version": number, "data": data})
+
+
+async def _image_vectors(
+    request: Request, state: State, head: Head, files: Any
+) -> list[Vector | ItemError]:
+    if not files:
+        raise InvalidInputError("there are no images; send at least one")
+    embedder = state.encoders.of_space(head.space, f"the head {head.name!r}")
+    results = await while_connected(request, embedder.embed(files))
+    return [result if isinstance(result, ItemError) else result.vector for result in results]
+
+
+def _vectors(body: wire.ClassifyRequest, state: State, head: Head) -> list[Vector | ItemError]:
+    given = body.ids if body.vectors is None else body.vectors
+    if given is None or (body.ids is not None and body.vectors is not None):
+        raise InvalidInputError("give either ids with their collection, or vectors")
+    if not given:
+        raise InvalidInputError("there is nothing to classify; give at least one id or vector")
+    if len(given) > state.settings.max_items:
+        raise TooLargeError(f"{len(given)} items at once; at most {state.settings.max_items}")
+    if body.vectors is not None:
+        return [unit_vector(vector, head.dim) for vector in body.vectors]
+    if body.collection is None:
+        raise InvalidInputError("ids need the collection they are in; give collection")
+    found = heads.find_items(state.database, body.collection, head.space, body.ids or [])
+    return [one if isinstance(one, ItemError) else one.vector for one in found]
+
+
+async def _find(state: State, name: str) -> Head:
+    return await asyncio.to_thread(storage.get_head, state.database, name)
+
+
+async def _find_if_there(state: State, name: str) -> Head | None:
+    try:
+        return await _find(state, name)
+    except NotFoundError:
+        return None
+
+
+def _head(head: Head) -> dict[str, Any]:
+    return {
+        "head": head.name,
+        "live": head.live,
+        "last": head.last,
+        "model": head.model,
+        "space": head.space,
+        "dim": head.dim,
+        "labels": head.labels,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+    }
+
+
+def _version(head: Head, version: Version) -> dict[str, Any]:
+    return {
+        "head": head.name,
+        "version": version.number,
+        "live": head.live,
+        "model": head.model,
+        "space": head.space,
+        "classes": version.classes,
+        "report": version.report,
+        "created_at": version.created_at,
+    }
+
+
+def _fit(fit: Fit) -> dict[str, Any]:
+    return {
+        "head": fit.head.name,
+        "version": fit.head.last,
+        "live": fit.head.live,
+        "model": fit.head.model,
+        "space": fit.head.space,
+        "classes": fit.fitted.classes,
+        "report": fit.fitted.report,
+    }
+
+
+def _items(given: Given) -> list[dict[str, Any]]:
+    return [
+        {"index": index, "error": one.wire()}
+        if isinstance(one, ItemError)
+        else {"index": index, "id": one.id}
+        for index, one in enumerate(given)
+    ]
+
+
+def _classification(index: int, result: Prediction | ItemError) -> dict[str, Any]:
+    if isinstance(result, ItemError):
+        return {"index": index, "error": result.wire()}
+    label, probability = result.top[0]
+    return {
+        "index": index,
+        "label": label,
+        "unknown": False,
+        "probability": probability,
+        "top": [{"label": name, "probability": value} for name, value in result.top],
+    }

@@ -1,0 +1,203 @@
+"""Labelled examples in a request: images with labels, an archive, vectors, or a collection."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service import heads
+from service.api.bodies import Form, each_valid, read_form, read_json
+from service.api.callers import while_connected
+from service.api.wire.heads import HeadRequest, LabelChange, LabelledVector, LabelsRequest
+from service.archives import read_archive
+from service.embedding import Embedded, Embedder
+from service.encoders import check_space
+from service.errors import InvalidInputError, ItemError, TooLargeError, invalid_item
+from service.heads import Given, Origin
+from service.state import State
+from service.storage.heads import Example, Head
+from service.vectors import unit_vector
+
+
+@dataclass(frozen=True)
+class _LabelledImages:
+    """Three lists of one length; an id is None where it is to be made."""
+
+    files: Sequence[bytes]
+    labels: Sequence[str]
+    ids: Sequence[str | None]
+
+
+async def label_set(request: Request, state: State, head: Head | None) -> tuple[Origin, Given]:
+    """The label set that a multipart request gives a head, and the encoder it belongs to.
+
+    `head` is the head as it is, if it is there: without a model named, its own is used.
+    """
+    form = await read_form(request, state.settings)
+    form.expect(texts=("model", "labels", "ids"), files=("images", "archive"))
+    embedder = _embedder(state, head, form.text("model"))
+    return _origin(embedder), await _embedded(request, state, form, embedder)
+
+
+async def label_set_json(request: Request, state: State, head: Head | None) -> tuple[Origin, Given]:
+    """The label set that a JSON request gives a head, and the encoder it belongs to."""
+    body = await read_json(request, HeadRequest)
+    if (body.items is None) == (body.collection is None):
+        raise InvalidInputError("give either collection or items")
+    if body.items is None:
+        assert body.collection is not None
+        if body.model is not None:
+            raise InvalidInputError("model: leave it out, the collection's own is used")
+        origin, examples = await asyncio.to_thread(
+            heads.labelled_items, state.database, body.collection
+        )
+        check_space(body.space, origin.space, f"the collection {body.collection!r}")
+        return origin, examples
+    if body.model is None and head is None and body.space is not None:
+        embedder = state.encoders.of_space(body.space, "this label set")
+    else:
+        embedder = _embedder(state, head, body.model)
+    origin = _origin(embedder)
+    check_space(body.space, origin.space, f"the model {origin.model}")
+    _check_count(len(body.items), state)
+    return origin, await asyncio.to_thread(_from_vectors, body.items, origin.dim)
+
+
+async def label_changes(request: Request, state: State, head: Head) -> Given:
+    """Images with labels, in multipart, to add to a head."""
+    form = await read_form(request, state.settings)
+    form.expect(texts=("labels", "ids"), files=("images", "archive"))
+    embedder = state.encoders.of_space(head.space, f"the head {head.name!r}")
+    return await _embedded(request, state, form, embedder)
+
+
+async def label_changes_json(
+    request: Request, state: State, head: Head
+) -> tuple[Given, Sequence[str]]:
+    """Changes of a head's labels, in JSON; and the ids to take out."""
+    body = await read_json(request, LabelsRequest)
+    check_space(body.space, head.space, f"the head {head.name!r}")
+    if not body.items and not body.remove:
+        raise InvalidInputError("give items to add or change, or ids to remove")
+    _check_count(len(body.items) + len(body.remove), state)
+    given = await asyncio.to_thread(_changes, state, head, body)
+    both = {one.id for one in given if isinstance(one, Example)} & set(body.remove)
+    if both:
+        raise InvalidInputError(f"{min(both)!r} is both in items and in remove")
+    return given, body.remove
+
+
+async def _embedded(request: Request, state: State, form: Form, embedder: Embedder) -> Given:
+    images = await _labelled_images(form, state)
+    results = await while_connected(request, embedder.embed(images.files))
+    return _distinct(
+        [
+            _example(result, label, example_id)
+            for result, label, example_id in zip(results, images.labels, images.ids, strict=True)
+        ]
+    )
+
+
+async def _labelled_images(form: Form, state: State) -> _LabelledImages:
+    images, archives = form.files.get("images", ()), form.files.get("archive", ())
+    if archives:
+        if len(archives) > 1 or images or "labels" in form.texts or "ids" in form.texts:
+            raise InvalidInputError("give one archive alone, without images, labels and ids")
+        return await asyncio.to_thread(_unpacked, archives[0], state)
+    if not images:
+        raise InvalidInputError("there are no images; send images with labels, or an archive")
+    labels = form.each("labels", len(images), "images")
+    if labels is None:
+        raise InvalidInputError("there are no labels; repeat labels once for each of the images")
+    ids = form.each("ids", len(images), "images")
+    return _LabelledImages(images, labels, ids or [None for _ in images])
+
+
+def _unpacked(archive: bytes, state: State) -> _LabelledImages:
+    files = read_archive(
+        archive,
+        max_files=state.settings.max_items,
+        max_bytes=state.settings.max_expanded_bytes,
+    )
+    return _LabelledImages(
+        [file.content for file in files],
+        [file.label or "" for file in files],
+        [file.path for file in files],
+    )
+
+
+def _example(
+    result: Embedded | ItemError, label: str, example_id: str | None
+) -> Example | ItemError:
+    example_id = example_id or uuid.uuid4().hex
+    if isinstance(result, ItemError):
+        return result
+    return heads.example(example_id, label, result.vector, result.digest)
+
+
+def _from_vectors(items: Sequence[object], dim: int) -> Given:
+    return _distinct(
+        [
+            one
+            if isinstance(one, ItemError)
+            else heads.example(one.id or uuid.uuid4().hex, one.label, unit_vector(one.vector, dim))
+            for one in each_valid(items, LabelledVector)
+        ]
+    )
+
+
+def _changes(state: State, head: Head, body: LabelsRequest) -> Given:
+    """Examples as they shall be: with their own vector, the one they have, or an item's."""
+    changes = each_valid(body.items, LabelChange)
+    bare = [c.id for c in changes if isinstance(c, LabelChange) and c.id and c.vector is None]
+    known = heads.known_examples(state.database, head, bare, body.collection) if bare else {}
+    return _distinct([_changed(change, known, head.dim) for change in changes])
+
+
+def _changed(
+    change: LabelChange | ItemError, known: Mapping[str, Example | ItemError], dim: int
+) -> Example | ItemError:
+    if isinstance(change, ItemError):
+        return change
+    if change.vector is not None:
+        example_id = change.id or uuid.uuid4().hex
+        return heads.example(example_id, change.label, unit_vector(change.vector, dim))
+    if not change.id:
+        return invalid_item("it has neither an id nor a vector; give one of them")
+    found = known[change.id]
+    if isinstance(found, ItemError):
+        return found
+    return heads.example(found.id, change.label, found.vector, found.digest, found.item_pk)
+
+
+def _distinct(given: Given) -> Given:
+    """An id counts once; a further example of the same id is an error."""
+    seen: set[str] = set()
+    distinct: list[Example | ItemError] = []
+    for one in given:
+        if isinstance(one, Example) and one.id in seen:
+            distinct.append(invalid_item(f"the id {one.id!r} is in the request twice"))
+            continue
+        if isinstance(one, Example):
+            seen.add(one.id)
+        distinct.append(one)
+    return distinct
+
+
+def _embedder(state: State, head: Head | None, model: str | None) -> Embedder:
+    """The encoder that is named, else that of the head, else the default one."""
+    if model is None and head is not None:
+        return state.encoders.of_space(head.space, f"the head {head.name!r}")
+    return state.encoders.get(model)
+
+
+def _origin(embedder: Embedder) -> Origin:
+    manifest = embedder.manifest
+    return Origin(manifest.reference, manifest.space, manifest.dim)
+
+
+def _check_count(count: int, state: State) -> None:
+    if count > state.settings.max_items:
+        raise TooLargeError(f"{count} items in one request; at most {state.settings.max_items}")

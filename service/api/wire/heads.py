@@ -1,0 +1,343 @@
+"""Shapes of `/v1/heads`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from service.api.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+
+_SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _list_of(name: str) -> Any:
+    """Items that are checked one by one, so that a bad one fails alone."""
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    return Annotated[list[Any], WithJsonSchema({"type": "array", "items": reference})]
+
+
+class LabelledVector(_Request):
+    """One labelled vector."""
+
+    id: str | None = Field(None, description="1 to 256 printable characters; made where missing")
+    vector: list[float] = Field(description="dim numbers of any length but zero")
+    label: str = Field(description="its class: 1 to 256 printable characters")
+
+
+class HeadRequest(_Request):
+    """The label set: a collection's labelled items, or labelled vectors."""
+
+    collection: str | None = None
+    model: str | None = Field(None, description="whose vectors these are; default: as for images")
+    space: str | None = Field(None, description="checked against the model's, if given")
+    items: _list_of("LabelledVector") | None = None  # type: ignore[valid-type]
+
+
+class LabelChange(_Request):
+    """One example to add, to replace, or to label anew."""
+
+    id: str | None = None
+    label: str
+    vector: list[float] | None = Field(
+        None, description="may be left out for an example that is there, or with a collection"
+    )
+
+
+class LabelsRequest(_Request):
+    """Changes of a head's label set."""
+
+    collection: str | None = Field(None, description="where the vectors of new ids come from")
+    space: str | None = Field(None, description="checked against the head's, if given")
+    items: _list_of("LabelChange") = Field(default_factory=list)  # type: ignore[valid-type]
+    remove: list[str] = Field(default_factory=list, description="ids of examples to take out")
+
+
+class LiveRequest(_Request):
+    """Which version answers."""
+
+    version: int
+
+
+class ClassifyRequest(_Request):
+    """Items of a collection by id, or vectors."""
+
+    collection: str | None = None
+    ids: list[str] | None = None
+    vectors: list[list[float]] | None = None
+    space: str | None = Field(None, description="checked against the head's, if given")
+    top: int = Field(3, ge=1, description="how many classes an answer lists")
+    version: int | None = Field(None, description="default: the live one")
+
+
+class HeadClass(BaseModel):
+    """A class and the number of its examples."""
+
+    name: str
+    count: int
+
+
+class Accuracy(BaseModel):
+    """Share of right answers out of fold, with a 95% interval; null where nothing can be tested."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    method: str
+
+
+class ClassFigures(BaseModel):
+    """One class; null where it cannot be tested."""
+
+    name: str
+    count: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class CurvePoint(BaseModel):
+    """Accuracy when trained on so many labels of each class."""
+
+    per_class: int
+    accuracy: float
+
+
+class Suspect(BaseModel):
+    """An example whose label looks wrong."""
+
+    id: str
+    label: str
+    suggested: str
+    probability: float
+
+
+class Report(BaseModel):
+    """What the fit says about itself, from predictions of examples that were held out."""
+
+    accuracy: Accuracy
+    per_class: list[ClassFigures]
+    confusion: list[list[float]] = Field(description="rows: label; columns: prediction")
+    learning_curve: list[CurvePoint]
+    suspects: list[Suspect]
+    warnings: list[str]
+
+
+class LabelledItem(BaseModel):
+    """An example's id, or why it was left out."""
+
+    index: int
+    id: str | None = None
+    error: ItemProblem | None = None
+
+
+class HeadFit(BaseModel):
+    """A version that was fitted just now."""
+
+    head: str
+    version: int
+    live: int = Field(description="the version that answers: from now on this one")
+    model: str
+    space: str
+    classes: list[HeadClass]
+    items: list[LabelledItem] | None = Field(None, description="in the order of the request")
+    report: Report
+
+
+class Head(BaseModel):
+    """A head."""
+
+    head: str
+    live: int = Field(description="the version that answers")
+    last: int = Field(description="the newest version")
+    model: str
+    space: str
+    dim: int
+    labels: int = Field(description="examples it has now, fitted or not")
+    created_at: datetime
+    updated_at: datetime
+
+
+class Heads(BaseModel):
+    """All heads, by name."""
+
+    data: list[Head]
+
+
+class HeadVersion(BaseModel):
+    """A version and its report."""
+
+    head: str
+    version: int
+    live: int
+    model: str
+    space: str
+    classes: list[HeadClass]
+    report: Report
+    created_at: datetime
+
+
+class HeadVersions(BaseModel):
+    """The versions of a head, oldest first."""
+
+    head: str
+    live: int
+    data: list[HeadVersion]
+
+
+class LabelResult(BaseModel):
+    """What became of one example."""
+
+    index: int
+    id: str | None = None
+    status: str | None = Field(None, description="created or updated")
+    error: ItemProblem | None = None
+
+
+class Labels(BaseModel):
+    """What became of the changes; fit the head for them to count."""
+
+    head: str
+    labels: int = Field(description="examples it has now")
+    data: list[LabelResult]
+
+
+class ClassProbability(BaseModel):
+    """A class and its probability, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+class Classification(BaseModel):
+    """The answer for one item, or why there is none."""
+
+    index: int
+    id: str | None = Field(None, description="where items were asked for by id")
+    label: str | None = Field(None, description="the likeliest class")
+    unknown: bool = Field(False, description="always false: heads do not abstain yet")
+    probability: float | None = None
+    top: list[ClassProbability] | None = None
+    error: ItemProblem | None = None
+
+
+class Classifications(BaseModel):
+    """An answer or an error for every item, in the order of the request."""
+
+    head: str
+    version: int
+    data: list[Classification]
+
+
+HEAD_EXAMPLES: dict[str, Any] = {
+    "labelled items of a collection": {"collection": "photos"},
+    "labelled vectors (as short as no model's, to be read)": {
+        "space": _SPACE,
+        "items": [
+            {"id": "a", "vector": [0.1, 0.9, -0.2], "label": "dress"},
+            {"vector": [0.8, 0.1, 0.3], "label": "shirt"},
+        ],
+    },
+}
+LABELS_EXAMPLES: dict[str, Any] = {
+    "label one anew, take one out": {"items": [{"id": "a", "label": "shirt"}], "remove": ["b"]},
+    "add an item of a collection": {
+        "collection": "photos",
+        "items": [{"id": "img-7", "label": "dress"}],
+    },
+}
+LIVE_EXAMPLES: dict[str, Any] = {"roll back": {"version": 1}}
+CLASSIFY_EXAMPLES: dict[str, Any] = {
+    "items of a collection": {"collection": "photos", "ids": ["img-8", "img-9"]},
+    "vectors": {"vectors": [[0.1, 0.9, -0.2]], "top": 2, "version": 1},
+}
+
+_CLASSES = [{"name": "dress", "count": 5}, {"name": "shirt", "count": 5}]
+_REPORT: dict[str, Any] = {
+    "accuracy": {
+        "mean": 0.9,
+        "low": 0.6,
+        "high": 0.98,
+        "method": "10 times repeated stratified cross-validation; 95% Wilson interval for 10 "
+        "distinct examples",
+    },
+    "per_class": [
+        {"name": "dress", "count": 5, "precision": 1.0, "recall": 0.8, "f1": 0.89},
+        {"name": "shirt", "count": 5, "precision": 0.83, "recall": 1.0, "f1": 0.91},
+    ],
+    "confusion": [[4.0, 1.0], [0.0, 5.0]],
+    "learning_curve": [{"per_class": 1, "accuracy": 0.7}, {"per_class": 4, "accuracy": 0.9}],
+    "suspects": [{"id": "a", "label": "dress", "suggested": "shirt", "probability": 0.91}],
+    "warnings": ["'dress' has 5 examples; with 10 or more the accuracy can be trusted further"],
+}
+_HEAD: dict[str, Any] = {
+    "head": "clothes",
+    "live": 1,
+    "last": 1,
+    "model": "simclr-r18-small@1",
+    "space": _SPACE,
+    "dim": 512,
+    "labels": 10,
+    "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:00Z",
+}
+_VERSION: dict[str, Any] = {
+    "head": "clothes",
+    "version": 1,
+    "live": 1,
+    "model": "simclr-r18-small@1",
+    "space": _SPACE,
+    "classes": _CLASSES,
+    "report": _REPORT,
+}
+FIT_ANSWER: dict[str, Any] = {
+    "one image was damaged": {
+        **_VERSION,
+        "items": [
+            {"index": 0, "id": "4c1f0d9be1a54a0cb6b7a1f1a7a6f2b0"},
+            {"index": 1, "error": EXAMPLE_ITEM_PROBLEM},
+        ],
+    }
+}
+REFIT_ANSWER: dict[str, Any] = {"a second version": {**_VERSION, "version": 2, "live": 2}}
+HEAD_ANSWER: dict[str, Any] = {"a head": _HEAD}
+HEADS_ANSWER: dict[str, Any] = {"one head": {"data": [_HEAD]}}
+VERSION_ANSWER: dict[str, Any] = {
+    "the first": {**_VERSION, "created_at": "2026-01-31T12:00:00Z"},
+}
+VERSIONS_ANSWER: dict[str, Any] = {
+    "one version": {
+        "head": "clothes",
+        "live": 1,
+        "data": [{**_VERSION, "created_at": "2026-01-31T12:00:00Z"}],
+    }
+}
+LABELS_ANSWER: dict[str, Any] = {
+    "one changed": {
+        "head": "clothes",
+        "labels": 9,
+        "data": [{"index": 0, "id": "a", "status": "updated"}],
+    }
+}
+CLASSIFY_ANSWER: dict[str, Any] = {
+    "one of two images is damaged": {
+        "head": "clothes",
+        "version": 1,
+        "data": [
+            {
+                "index": 0,
+                "label": "dress",
+                "unknown": False,
+                "probability": 0.83,
+                "top": [
+                    {"label": "dress", "probability": 0.83},
+                    {"label": "shirt", "probability": 0.17},
+                ],
+            },
+            {"index": 1, "error": EXAMPLE_ITEM_PROBLEM},
+        ],
+    }
+}
