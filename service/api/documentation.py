@@ -1,6 +1,5 @@
 """What FastAPI cannot read off the routes: bodies of several content types, and problems."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,7 +21,6 @@ _components: dict[str, Schema] = {}
 def request_body(
     *,
     json: type[BaseModel] | None = None,
-    also: Sequence[type[BaseModel]] = (),
     examples: dict[str, Any] | None = None,
     form: dict[str, Schema] | None = None,
 ) -> Schema:
@@ -30,13 +28,10 @@ def request_body(
 
     Args:
         json: shape of the JSON form.
-        also: shapes it refers to by name alone.
         examples: bodies of the JSON form, by what they show.
         form: schema of each field of the multipart form, text fields first.
     """
     content: Schema = {}
-    for model in also:
-        _register(model)
     if json is not None:
         content["application/json"] = {
             "schema": _register(json),

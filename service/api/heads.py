@@ -55,7 +55,6 @@ async def list_heads(state: Access) -> Json:
     },
     openapi_extra=request_body(
         json=wire.HeadRequest,
-        also=[wire.LabelledVector],
         examples=wire.HEAD_EXAMPLES,
         form={
             "model": TEXT,
@@ -102,7 +101,6 @@ async def delete_head(head: Name, state: Access) -> Response:
     responses={200: answer(wire.Labels, "What became of each", wire.LABELS_ANSWER)},
     openapi_extra=request_body(
         json=wire.LabelsRequest,
-        also=[wire.LabelChange],
         examples=wire.LABELS_EXAMPLES,
         form={"labels": TEXTS, "ids": TEXTS, "images": FILES, "archive": ARCHIVE},
     ),

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.wire.batches import EachOf
 from service.api.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
 
 _SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
@@ -12,12 +13,6 @@ _SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-def _list_of(name: str) -> Any:
-    """Items that are checked one by one, so that a bad one fails alone."""
-    reference = {"$ref": f"#/components/schemas/{name}"}
-    return Annotated[list[Any], WithJsonSchema({"type": "array", "items": reference})]
 
 
 class LabelledVector(_Request):
@@ -34,7 +29,7 @@ class HeadRequest(_Request):
     collection: str | None = None
     model: str | None = Field(None, description="whose vectors these are; default: as for images")
     space: str | None = Field(None, description="checked against the model's, if given")
-    items: _list_of("LabelledVector") | None = None  # type: ignore[valid-type]
+    items: Annotated[list[Any], EachOf(LabelledVector)] | None = None
 
 
 class LabelChange(_Request):
@@ -52,7 +47,7 @@ class LabelsRequest(_Request):
 
     collection: str | None = Field(None, description="where the vectors of new ids come from")
     space: str | None = Field(None, description="checked against the head's, if given")
-    items: _list_of("LabelChange") = Field(default_factory=list)  # type: ignore[valid-type]
+    items: Annotated[list[Any], EachOf(LabelChange)] = Field(default_factory=list)
     remove: list[str] = Field(default_factory=list, description="ids of examples to take out")
 
 
