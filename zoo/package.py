@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _read_manifest(path: Path) -> Manifest:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise PackageError(f"{path.parent}: not a package, it has no {MANIFEST}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PackageError(f"{path}: cannot be read ({error})") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -104,9 +105,9 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def _check_file(folder: Path, name: str, expected: File) -> None:
-    path = folder / name
-    if "/" in name or "\\" in name or name in ("", ".", ".."):
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", name):
         raise PackageError(f"{folder}: {name!r} is not the name of a file in the package")
+    path = folder / name
     # A link could bring in bytes from outside the package (external data of ONNX graphs above all).
     if path.is_symlink() or not path.is_file():
         raise PackageError(f"{path}: missing, or not a regular file")

@@ -15,7 +15,12 @@ from safetensors import SafetensorError, safe_open
 
 from zoo.errors import PackageError
 
-_DTYPES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "I8": 1, "U8": 1, "I32": 4, "I64": 8}
+_BYTES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
+}
 
 
 def space_digest(
@@ -68,7 +73,9 @@ def tensor_layout(path: Path) -> dict[str, tuple[str, list[int], int, int]]:
         offset = 8 + int.from_bytes(file.read(8), "little")
     layout = {}
     for name, (dtype, shape) in described.items():
-        length = _DTYPES[dtype]
+        if dtype not in _BYTES:
+            raise PackageError(f"{path}: the tensor {name!r} is of dtype {dtype}, not supported")
+        length = _BYTES[dtype]
         for extent in shape:
             length *= extent
         layout[name] = (dtype, shape, offset, length)

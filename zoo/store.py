@@ -27,7 +27,7 @@ def list_packages() -> tuple[list[Package], dict[Path, str]]:
     packages, broken = [], {}
     for folder in _folders():
         try:
-            packages.append(read_package(folder))
+            packages.append(_read(folder))
         except PackageError as error:
             broken[folder] = str(error)
     packages.sort(key=lambda p: (p.manifest.name, version_key(p.manifest.version)))
@@ -47,10 +47,8 @@ def find_package(reference: str) -> Package:
         raise UnknownModelError(str(error)) from None
     folders = [f for f in _folders() if f.parent.name == name and version in (None, f.name)]
     if not folders:
-        names = sorted({folder.parent.name for folder in _folders()})
-        near = get_close_matches(name, names, n=3) or names
-        raise UnknownModelError(f"no model {reference!r} is installed; there is {', '.join(near)}")
-    return read_package(max(folders, key=lambda f: version_key(f.name)))
+        raise UnknownModelError(_nothing_found(name, reference))
+    return _read(max(folders, key=lambda f: version_key(f.name)))
 
 
 @contextmanager
@@ -58,8 +56,12 @@ def new_package(name: str, version: str) -> Iterator[Path]:
     """A private folder to make a package in; renamed into place when the block ends well.
 
     Raises:
-        PackageError: that version exists already, or what was made is not a package.
+        PackageError: that version exists already, or what was made is not that package.
     """
+    try:
+        split_reference(f"{name}@{version}")
+    except ValueError as error:
+        raise PackageError(str(error)) from None
     target = zoo_home() / "packages" / name / version
     if target.exists():
         raise PackageError(f"{name}@{version} is installed already: choose another version")
@@ -67,7 +69,7 @@ def new_package(name: str, version: str) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         yield work
-        read_package(work)
+        _check_reference(read_package(work), name, version)
         work.chmod(0o755)
         for file in work.iterdir():
             file.chmod(0o644)  # some writers leave files private
@@ -76,13 +78,39 @@ def new_package(name: str, version: str) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Orders versions by their numbers: 10 after 9, 1.10 after 1.9."""
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Orders versions by their numbers: 10 after 9, 1.10 after 1.9, and 2 after 2-rc1."""
     parts = version.replace("-", ".").replace("+", ".").split(".")
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)
+    # A word sorts before the end of a version, and the end before a further number.
+    keys = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return (*keys, (1, 0, ""))
+
+
+def _read(folder: Path) -> Package:
+    package = read_package(folder)
+    _check_reference(package, folder.parent.name, folder.name)
+    return package
+
+
+def _check_reference(package: Package, name: str, version: str) -> None:
+    if package.manifest.reference != f"{name}@{version}":
+        raise PackageError(
+            f"{package.path}: its manifest is of {package.manifest.reference}, its place is that "
+            f"of {name}@{version}"
+        )
+
+
+def _nothing_found(name: str, reference: str) -> str:
+    folders = _folders()
+    if not folders:
+        return f"no model is installed, so there is no {reference!r}"
+    versions = sorted({f.name for f in folders if f.parent.name == name}, key=version_key)
+    names = sorted({folder.parent.name for folder in folders})
+    near = [f"{name}@{v}" for v in versions] or get_close_matches(name, names, n=3) or names
+    return f"no model {reference!r} is installed; there is {', '.join(near)}"
 
 
 def _folders() -> list[Path]:
-    """Folders that hold a manifest; the built-in ones first, so that `max` prefers one's own."""
-    roots = [BUILTIN, zoo_home() / "packages"]
+    """Folders that hold a manifest; one's own first, so that `max` prefers them."""
+    roots = [zoo_home() / "packages", BUILTIN]
     return [m.parent for root in roots for m in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}"))]

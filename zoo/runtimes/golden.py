@@ -1,9 +1,11 @@
 """Golden vectors: real images with the embeddings they must have, and controls that must fail."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -30,19 +32,24 @@ def read_golden(path: Path) -> Golden:
     """Read `golden.npz`; nothing in it is unpickled.
 
     Raises:
-        PackageError: an array is missing or of another shape.
+        PackageError: an array is missing, of another shape or not finite, or there is no control.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         images, embeddings = content.pop("images"), content.pop("embeddings")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise PackageError(f"{path}: not golden vectors ({error})") from error
     prefix = "control."
     controls = {k.removeprefix(prefix): v for k, v in content.items() if k.startswith(prefix)}
-    same = all(c.shape == embeddings.shape for c in controls.values())
-    if images.dtype != np.uint8 or len(images) != len(embeddings) or not len(images) or not same:
+    values = [embeddings, *controls.values()]
+    whole = images.dtype == np.uint8 and images.ndim == 4 and embeddings.ndim == 2
+    if not whole or any(v.shape != (len(images), *embeddings.shape[1:]) for v in values):
         raise PackageError(f"{path}: images, embeddings and controls do not belong together")
+    if not len(images) or not controls:
+        raise PackageError(f"{path}: no golden image or no control: it proves nothing")
+    if not all(np.issubdtype(v.dtype, np.floating) and np.isfinite(v).all() for v in values):
+        raise PackageError(f"{path}: embeddings or controls that are not finite numbers")
     return Golden(images, embeddings, controls)
 
 
@@ -60,9 +67,13 @@ def check_golden(package: Package, variant: str, embed: Callable[[Pixels], Float
 
     Raises:
         GoldenMismatchError: below the manifest's tolerance, or a control passes it.
+        PackageError: the golden vectors are not those of such a package.
     """
     golden = read_golden(package.golden)
-    tolerance = package.manifest.tolerance
+    size, tolerance = package.manifest.input.size, package.manifest.tolerance
+    expected = (size, size, 3), (package.manifest.dim,)
+    if (golden.images.shape[1:], golden.embeddings.shape[1:]) != expected:
+        raise PackageError(f"{package.golden}: golden images or embeddings of another size")
     measured = agreement(embed(golden.images), golden.embeddings)
     if not measured.cosine_min >= tolerance:  # NaN fails too
         raise GoldenMismatchError(

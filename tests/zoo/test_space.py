@@ -1,0 +1,181 @@
+"""The space digest: its bytes never change silently, and all that moves the vectors moves it."""
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from zoo.architectures import ResNetArchitecture
+from zoo.errors import PackageError
+from zoo.images import InputBlock
+from zoo.manifest import Layer
+from zoo.space import space_digest, tensor_digests, tensor_layout
+
+TENSORS = {
+    "conv1.weight": np.arange(6, dtype=np.float16).reshape(2, 3),
+    "bn1.bias": np.array([0.5, -1.0], np.float32),
+}
+ARCHITECTURE = ResNetArchitecture(depth=18, width=1, stem="stride2")
+LAYER = Layer(stages=("layer3", "layer4"), steps=("sqrt", "unit"))
+BLOCK = InputBlock(
+    size=64,
+    crop=0.875,
+    interpolation="bicubic",
+    mean=(0.5, 0.25, 0.125),
+    std=(1.0, 2.0, 0.1),
+)
+VECTOR = "cfbd391c746e306fe219a2796453be9befc97c89eacb370fa1bef45588578ad7"
+
+
+def digest(path, tensors=TENSORS, architecture=ARCHITECTURE, layer=LAYER, block=BLOCK):
+    save_file(tensors, path)
+    return space_digest(tensor_digests(path), architecture, layer, block)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "encoder.safetensors"
+
+
+def test_the_vector_written_down(path):
+    assert digest(path) == VECTOR
+
+
+def test_an_independent_computation_agrees(path):
+    content = {
+        "architecture": {"depth": 18, "family": "resnet", "stem": "stride2", "width": 1},
+        # RFC 8785 writes whole numbers without a fraction.
+        "input": {
+            "crop": 0.875,
+            "interpolation": "bicubic",
+            "mean": [0.5, 0.25, 0.125],
+            "size": 64,
+            "std": [1, 2, 0.1],
+        },
+        "layer": {"stages": ["layer3", "layer4"], "steps": ["sqrt", "unit"]},
+        "weights": {
+            "bn1.bias": {
+                "dtype": "F32",
+                "sha256": hashlib.sha256(struct.pack("<2f", 0.5, -1)).hexdigest(),
+                "shape": [2],
+            },
+            "conv1.weight": {
+                "dtype": "F16",
+                "sha256": hashlib.sha256(struct.pack("<6e", 0, 1, 2, 3, 4, 5)).hexdigest(),
+                "shape": [2, 3],
+            },
+        },
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == digest(path)
+
+
+def changed(value):
+    weight = TENSORS["conv1.weight"].copy()
+    weight.view(np.uint8)[0, 0] ^= 1
+    bias = TENSORS["bn1.bias"]
+    return {
+        "a bit of a weight": {"tensors": TENSORS | {"conv1.weight": weight}},
+        "dtype": {"tensors": TENSORS | {"bn1.bias": bias.view(np.int32)}},
+        "shape": {"tensors": TENSORS | {"bn1.bias": bias.reshape(2, 1)}},
+        "name": {"tensors": {"conv1.weight": TENSORS["conv1.weight"], "bn1.weight": bias}},
+        "one tensor fewer": {"tensors": {"bn1.bias": bias}},
+        "architecture": {"architecture": ARCHITECTURE.model_copy(update={"stem": "cifar"})},
+        "stages": {"layer": LAYER.model_copy(update={"stages": ("layer4", "layer3")})},
+        "steps": {"layer": LAYER.model_copy(update={"steps": ("unit",)})},
+        "size": {"block": BLOCK.model_copy(update={"size": 65})},
+        "crop": {"block": BLOCK.model_copy(update={"crop": 0.876})},
+        "interpolation": {"block": BLOCK.model_copy(update={"interpolation": "bilinear"})},
+        "mean": {"block": BLOCK.model_copy(update={"mean": (0.5, 0.25, 0.1250001)})},
+        "std": {"block": BLOCK.model_copy(update={"std": (1.0, 2.0, 0.2)})},
+    }[value]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a bit of a weight",
+        "dtype",
+        "shape",
+        "name",
+        "one tensor fewer",
+        "architecture",
+        "stages",
+        "steps",
+        "size",
+        "crop",
+        "interpolation",
+        "mean",
+        "std",
+    ],
+)
+def test_what_moves_the_vectors_moves_the_space(path, what):
+    assert digest(path, **changed(what)) != VECTOR
+
+
+def test_order_in_the_file_and_metadata_do_not_count(path):
+    def written(names, metadata):
+        parts, header, offset = [], {"__metadata__": metadata}, 0
+        for name in names:
+            tensor = TENSORS[name]
+            dtype = {"float16": "F16", "float32": "F32"}[str(tensor.dtype)]
+            span = [offset, offset + tensor.nbytes]
+            header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": span}
+            parts.append(tensor.tobytes())
+            offset += tensor.nbytes
+        text = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+        return space_digest(tensor_digests(path), ARCHITECTURE, LAYER, BLOCK)
+
+    names = list(TENSORS)
+    assert written(names, {"made": "today"}) == VECTOR
+    assert written(names[::-1], {"made": "yesterday", "by": "me"}) == VECTOR
+
+
+DTYPES = [np.float16, np.float32, np.float64, np.int8, np.uint8, np.int16, np.int32, np.int64]
+
+
+@given(
+    described=st.dictionaries(
+        st.text("abc.", min_size=1, max_size=6),
+        st.tuples(
+            st.sampled_from([*DTYPES, np.uint16, np.uint32, np.uint64, np.bool_]),
+            st.lists(st.integers(0, 4), max_size=3),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_tensor_layout_finds_the_bytes_the_library_reads(tmp_path_factory, described, seed):
+    path = tmp_path_factory.mktemp("layout") / "weights.safetensors"
+    rng = np.random.default_rng(seed)
+    tensors = {n: rng.integers(0, 2, s).astype(d) for n, (d, s) in described.items()}
+    save_file(tensors, path)
+    data = path.read_bytes()
+    layout = tensor_layout(path)
+    assert set(layout) == set(tensors)
+    with safe_open(path, framework="numpy") as library:
+        for name, (_, shape, offset, length) in layout.items():
+            expected = library.get_tensor(name)
+            assert tuple(shape) == expected.shape
+            assert data[offset : offset + length] == expected.tobytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "text", "missing"])
+def test_a_damaged_file_is_named(path, damage):
+    save_file(TENSORS, path)
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        broken = {"cut": data[:-1], "header": b"\xff" * 8 + data[8:], "text": b"hello"}
+        path.write_bytes(broken[damage])
+    with pytest.raises(PackageError, match=r"encoder\.safetensors"):
+        tensor_digests(path)
