@@ -1,6 +1,5 @@
-"""What callers say about items: names, labels and metadata; their rules in one place."""
+"""What callers say about items: ids, labels and metadata; their rules in one place."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -19,18 +18,6 @@ MAX_ID = 256
 MAX_LABEL = 256
 MAX_METADATA_BYTES = 64 * 1024
 MAX_DEPTH = 8
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def check_name(name: str, what: str) -> str:
-    """The name of a collection, unchanged. Raises InvalidInputError."""
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"{name!r} cannot name a {what}: use 1 to 64 letters, digits, dots, hyphens and "
-            "underscores, and begin with a letter or digit"
-        )
-    return name
 
 
 def check_id(item_id: str) -> str:
@@ -131,3 +118,17 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
             yield from _leaves(inner, path)
     else:
         yield path, value
+
+
+def merged(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata after a JSON merge patch (RFC 7396): objects are merged, null removes a key."""
+    result = dict(stored)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            inner = result.get(key)
+            result[key] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            result[key] = value
+    return result

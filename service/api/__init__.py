@@ -2,8 +2,15 @@
 
 from fastapi import APIRouter
 
-from service.api import embeddings, heads, health, models
+from service.api import collections, embeddings, heads, health, items, models
 
-routers: tuple[APIRouter, ...] = (embeddings.router, heads.router, models.router, health.router)
+routers: tuple[APIRouter, ...] = (
+    embeddings.router,
+    heads.router,
+    collections.router,
+    items.router,
+    models.router,
+    health.router,
+)
 
 __all__ = ["routers"]

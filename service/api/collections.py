@@ -1,0 +1,181 @@
+"""`/v1/collections`."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from service import collections
+from service.api.answers import Json
+from service.api.bodies import Form, media_type, read_form, read_json
+from service.api.callers import while_connected
+from service.api.documentation import TEXT, answer, request_body
+from service.api.wire import collections as wire
+from service.errors import InvalidInputError, ItemError
+from service.search import filters
+from service.search.query import Aim, near_items, near_vector, search
+from service.state import State, state_of
+from service.storage import collections as storage
+from service.storage.collections import Collection
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
+
+JSON, MULTIPART = "application/json", "multipart/form-data"
+FILE = {"type": "string", "format": "binary"}
+K = 10
+
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["photos"])]
+Access = Annotated[State, Depends(state_of)]
+
+
+@router.get(
+    "",
+    summary="List collections",
+    responses={200: answer(wire.Collections, "All collections", wire.COLLECTIONS)},
+)
+async def list_collections(state: Access) -> Json:
+    """By name."""
+    found = await asyncio.to_thread(storage.list_collections, state.database)
+    return Json({"data": [_collection(collection, state) for collection in found]})
+
+
+@router.put(
+    "/{collection}",
+    summary="Make a collection",
+    responses={
+        200: answer(wire.Collection, "It was there", wire.COLLECTION),
+        201: answer(wire.Collection, "A new collection", wire.COLLECTION),
+    },
+    openapi_extra=request_body(json=wire.CollectionRequest, examples=wire.COLLECTION_REQUESTS),
+)
+async def put_collection(collection: Name, request: Request, state: Access) -> Json:
+    """May be repeated; a collection that is there and differs from what is given is a conflict."""
+    body = wire.CollectionRequest()
+    if await request.body():
+        media_type(request, accepted=(JSON,))
+        body = await read_json(request, wire.CollectionRequest)
+    made, created = await asyncio.to_thread(
+        collections.put_collection,
+        state.database,
+        state.encoders,
+        collection,
+        model=body.model,
+        keep=body.keep,
+        metadata_schema=body.metadata_schema,
+    )
+    return Json(_collection(made, state), 201 if created else 200)
+
+
+@router.get(
+    "/{collection}",
+    summary="One collection",
+    responses={200: answer(wire.Collection, "The collection", wire.COLLECTION)},
+)
+async def get_collection(collection: Name, state: Access) -> Json:
+    """What it belongs to and how many items it has."""
+    return Json(_collection(await find(state, collection), state))
+
+
+@router.delete("/{collection}", status_code=204, summary="Remove a collection")
+async def delete_collection(collection: Name, state: Access) -> Response:
+    """With its items, and the labels that heads have from them."""
+    await asyncio.to_thread(
+        collections.delete_collection, state.database, state.indexes, collection
+    )
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{collection}/search",
+    summary="Find the nearest items",
+    responses={200: answer(wire.Matches, "Matches, best first", wire.MATCHES)},
+    openapi_extra=request_body(
+        json=wire.SearchRequest,
+        examples=wire.SEARCH_REQUESTS,
+        form={"k": {"type": "integer"}, "filter": TEXT, "image": FILE},
+    ),
+)
+async def search_collection(collection: Name, request: Request, state: Access) -> Json:
+    """By an image, a vector, an item, or items to be like and unlike.
+
+    Exact, by cosine similarity: k come back whenever that many match the filter. Everything that
+    was answered before, by any gateway of the same database, is found.
+    """
+    if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
+        form = await read_form(request, state.settings)
+        form.expect(texts=("k", "filter"), files=("image",))
+        text, k = form.text("filter"), form.integer("k")
+        filter = None if text is None else filters.parse(text)
+        aim = await _aim_at_image(request, state, collection, form)
+    else:
+        body = await read_json(request, wire.SearchRequest)
+        aim, k, filter = _aim(body), body.k, body.filter
+    found, matches = await asyncio.to_thread(
+        search,
+        state.database,
+        state.indexes,
+        collection,
+        aim,
+        k=K if k is None else k,
+        filter=filter,
+    )
+    return Json(
+        {
+            "collection": collection,
+            "space": found.space,
+            "matches": [
+                {
+                    "id": match.item.id,
+                    "score": match.score,
+                    "label": match.item.label,
+                    "metadata": match.item.metadata,
+                }
+                for match in matches
+            ],
+        }
+    )
+
+
+async def find(state: State, name: str) -> Collection:
+    """The collection of that name. Raises NotFoundError."""
+    return await asyncio.to_thread(storage.get_collection, state.database, name)
+
+
+async def _aim_at_image(request: Request, state: State, collection: str, form: Form) -> Aim:
+    images = form.files.get("image", ())
+    if len(images) != 1:
+        raise InvalidInputError(f"{len(images)} files named image; send exactly one")
+    found = await find(state, collection)
+    embedder = state.encoders.of_space(found.space, f"the collection {collection!r}")
+    (result,) = await while_connected(request, embedder.embed(images))
+    if isinstance(result, ItemError):
+        raise InvalidInputError(f"image: {result.detail}")
+    return near_vector(result.vector.tolist(), found.space)
+
+
+def _aim(body: wire.SearchRequest) -> Aim:
+    if sum(given is not None for given in (body.vector, body.id, body.positive)) != 1:
+        raise InvalidInputError("give exactly one of vector, id and positive")
+    if body.negative is not None and body.positive is None:
+        raise InvalidInputError("negative goes with positive; give that too")
+    if body.space is not None and body.vector is None:
+        raise InvalidInputError("space goes with vector; leave it out")
+    if body.vector is not None:
+        return near_vector(body.vector, body.space)
+    if body.id is not None:
+        return near_items([body.id])
+    return near_items(body.positive or (), body.negative or ())
+
+
+def _collection(collection: Collection, state: State) -> dict[str, Any]:
+    held = state.indexes.held(collection)
+    names = ("name", "model", "space", "dim", "keep", "metadata_schema", "count")
+    return {
+        **{name: getattr(collection, name) for name in names},
+        "created_at": collection.created_at.isoformat(),
+        "index": {
+            "kind": "exact",
+            "status": "ready" if held.sequence >= collection.sequence else "behind",
+            "count": held.count,
+        },
+    }

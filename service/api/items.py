@@ -1,0 +1,252 @@
+"""`/v1/collections/{c}/items`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from service import collections, ingest
+from service.api.answers import Json
+from service.api.bodies import Form, each_valid, media_type, read_form, read_json
+from service.api.callers import while_connected
+from service.api.collections import FILE, JSON, MULTIPART, Access, Name, find
+from service.api.documentation import FILES, TEXTS, answer, request_body
+from service.api.wire import collections as wire
+from service.archives import read_archive
+from service.encoders import check_space
+from service.errors import EveryItemFailedError, InvalidInputError, ItemError, TooLargeError
+from service.ingest import Draft, Prepared
+from service.search import filters
+from service.state import State
+from service.storage import items
+from service.storage.collections import Collection
+from service.storage.items import Item
+
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["items"])
+
+ARCHIVE = {**FILE, "description": "a zip with a folder a class, or with a labels.csv (path,label)"}
+
+ItemId = Annotated[str, Path(examples=["p-17"])]
+
+
+@router.post(
+    "/items",
+    summary="Add or replace items",
+    responses={200: answer(wire.ItemResults, "What became of each", wire.ITEM_RESULTS)},
+    openapi_extra=request_body(
+        json=wire.ItemsRequest,
+        examples=wire.ITEMS_REQUESTS,
+        form={
+            "ids": TEXTS,
+            "labels": TEXTS,
+            "metadata": TEXTS,
+            "images": FILES,
+            "archive": ARCHIVE,
+        },
+    ),
+)
+async def post_items(collection: Name, request: Request, state: Access) -> Json:
+    """Images or vectors. An item whose id is there is replaced whole.
+
+    Ids, labels ("" for none) and metadata (JSON) are repeated in the order of the images; what has
+    no id is given one. A file of an archive has its path there as its id, with `:` for `/`. All
+    good items are stored together; a bad one has its error, and 422 is for when all are bad.
+    """
+    form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
+    found = await find(state, collection)
+    paths: Sequence[str] = ()
+    if form:
+        prepared, paths = await _images(request, state, found)
+    else:
+        prepared = await _vectors(request, state, found)
+    results = await asyncio.to_thread(ingest.store, state.database, found, prepared)
+    errors = {i: result for i, result in enumerate(results) if isinstance(result, ItemError)}
+    if len(errors) == len(results):
+        raise EveryItemFailedError("no item could be stored; see errors for why", errors)
+    data: list[dict[str, Any]] = []
+    for i, result in enumerate(results):
+        place = {"index": i, "path": paths[i]} if paths else {"index": i}
+        if isinstance(result, ItemError):
+            data.append({**place, "error": result.wire()})
+        else:
+            data.append({**place, "id": result.id, "status": result.status})
+    return Json({"collection": collection, "data": data})
+
+
+@router.get(
+    "/items",
+    summary="Read items, page by page",
+    responses={200: answer(wire.ItemPage, "A page", wire.ITEM_PAGE)},
+)
+async def list_items(
+    collection: Name,
+    state: Access,
+    limit: Annotated[int, Query(description="from 1 to 1000")] = 100,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    filter: Annotated[str | None, Query(description=wire.FILTER)] = None,
+    vectors: Annotated[bool, Query(description="with their vectors")] = False,
+) -> Json:
+    """In the order they were created; items added meanwhile come at the end."""
+    _, found, next_cursor = await asyncio.to_thread(
+        collections.page,
+        state.database,
+        collection,
+        cursor=cursor,
+        limit=limit,
+        filter=None if filter is None else filters.parse(filter),
+        vectors=vectors,
+    )
+    data = [_item(item) for item in found]
+    return Json({"collection": collection, "data": data, "next_cursor": next_cursor})
+
+
+@router.post(
+    "/items:delete",
+    summary="Remove items by id or filter",
+    responses={200: answer(wire.Deleted, "How many there were", wire.DELETED)},
+    openapi_extra=request_body(json=wire.DeleteRequest, examples=wire.DELETE_REQUESTS),
+)
+async def delete_items(collection: Name, request: Request, state: Access) -> Json:
+    """Ids that are not there are passed over, so that a request can be repeated."""
+    media_type(request, accepted=(JSON,))
+    body = await read_json(request, wire.DeleteRequest)
+    _check_count(len(body.ids or ()), state)
+    deleted = await asyncio.to_thread(
+        collections.delete_items, state.database, collection, ids=body.ids, filter=body.filter
+    )
+    return Json({"collection": collection, "deleted": deleted})
+
+
+@router.get(
+    "/items/{item}",
+    summary="One item",
+    responses={200: answer(wire.Item, "The item, with its vector", wire.ITEM)},
+)
+async def get_item(collection: Name, item: ItemId, state: Access) -> Json:
+    """With its vector."""
+    return Json(
+        _item(await asyncio.to_thread(collections.get_item, state.database, collection, item))
+    )
+
+
+@router.patch(
+    "/items/{item}",
+    summary="Change an item's label or metadata",
+    responses={200: answer(wire.Item, "The item as it is now", wire.ITEM)},
+    openapi_extra=request_body(json=wire.ItemChanges, examples=wire.ITEM_CHANGES),
+)
+async def patch_item(collection: Name, item: ItemId, request: Request, state: Access) -> Json:
+    """What is left out stays; metadata is a JSON merge patch."""
+    media_type(request, accepted=(JSON, "application/merge-patch+json"))
+    body = await read_json(request, wire.ItemChanges)
+    changes = body.model_dump(exclude_unset=True)
+    changed = await asyncio.to_thread(
+        collections.change_item, state.database, collection, item, changes
+    )
+    return Json(_item(changed))
+
+
+@router.delete("/items/{item}", status_code=204, summary="Remove an item")
+async def delete_item(collection: Name, item: ItemId, state: Access) -> Response:
+    """With its thumbnail, its original, and the labels that heads have from it."""
+    await asyncio.to_thread(collections.delete_item, state.database, collection, item)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/items/{item}/thumbnail",
+    summary="An item's thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}, "description": "At most 256 pixels a side"}},
+)
+async def get_thumbnail(collection: Name, item: ItemId, state: Access) -> Response:
+    """Where the collection keeps thumbnails or originals, and the item was sent as an image."""
+    found = await find(state, collection)
+    file = await asyncio.to_thread(items.get_file, state.database, found, item, "thumbnail")
+    return Response(file.content, media_type=file.media_type)
+
+
+async def _images(
+    request: Request, state: State, collection: Collection
+) -> tuple[Prepared, Sequence[str]]:
+    """Items of a multipart body; and of an archive, the paths of its files."""
+    form = await read_form(request, state.settings)
+    form.expect(texts=("ids", "labels", "metadata"), files=("images", "archive"))
+    embedder = state.encoders.of_space(collection.space, f"the collection {collection.name!r}")
+    paths: Sequence[str] = ()
+    if archives := form.files.get("archive", ()):
+        if len(archives) > 1 or form.texts or "images" in form.files:
+            raise InvalidInputError(
+                "give one archive alone, without images, ids, labels and metadata"
+            )
+        unpacked = await asyncio.to_thread(
+            read_archive,
+            archives[0],
+            max_files=state.settings.max_items,
+            max_bytes=state.settings.max_expanded_bytes,
+        )
+        paths = [file.path for file in unpacked]
+        images: Sequence[bytes] = [file.content for file in unpacked]
+        drafts = [Draft(file.path.replace("/", ":"), file.label) for file in unpacked]
+    else:
+        images = form.files.get("images", ())
+        if not images:
+            raise InvalidInputError("there are no images; send images, or an archive")
+        drafts = _drafts(form, len(images))
+    work = ingest.prepare_images(embedder, collection, drafts, images, state.settings.max_pixels)
+    return await while_connected(request, work), paths
+
+
+def _drafts(form: Form, count: int) -> list[Draft]:
+    none = [""] * count
+    ids = form.each("ids", count, "images") or none
+    labels = form.each("labels", count, "images") or none
+    metadata = form.each("metadata", count, "images") or none
+    return [
+        Draft(item_id, label, _metadata(text))
+        for item_id, label, text in zip(ids, labels, metadata, strict=True)
+    ]
+
+
+def _metadata(text: str) -> Any:
+    """What a text field holds; what is not JSON is refused later, with the item it belongs to."""
+    try:
+        return orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return None
+
+
+async def _vectors(request: Request, state: State, collection: Collection) -> Prepared:
+    body = await read_json(request, wire.ItemsEnvelope)
+    check_space(body.space, collection.space, f"the collection {collection.name!r}")
+    _check_count(len(body.items), state)
+    if not body.items:
+        raise InvalidInputError("there are no items; send at least one")
+    return await asyncio.to_thread(_prepared, body.items, collection)
+
+
+def _prepared(given: Sequence[Any], collection: Collection) -> Prepared:
+    new = each_valid(given, wire.NewItem)
+    drafts = [
+        one if isinstance(one, ItemError) else Draft(one.id, one.label, one.metadata) for one in new
+    ]
+    vectors = [() if isinstance(one, ItemError) else one.vector for one in new]
+    return ingest.prepare_vectors(collection, drafts, vectors)
+
+
+def _check_count(count: int, state: State) -> None:
+    if count > state.settings.max_items:
+        raise TooLargeError(f"{count} items in one request; at most {state.settings.max_items}")
+
+
+def _item(item: Item) -> dict[str, Any]:
+    answer = {
+        "id": item.id,
+        "label": item.label,
+        "metadata": item.metadata,
+        "created_at": item.created_at.isoformat(),
+        "updated_at": item.updated_at.isoformat(),
+    }
+    return answer if item.vector is None else {**answer, "vector": item.vector}
