@@ -2,6 +2,15 @@
 
 from training.data.near_duplicates import near_duplicates
 from training.data.packed import Packed, pack
-from training.data.sources import DataError, Entry, list_entries, read_files
+from training.data.sources import DataError, Entry, list_entries, read_files, source_digest
 
-__all__ = ["DataError", "Entry", "Packed", "list_entries", "near_duplicates", "pack", "read_files"]
+__all__ = [
+    "DataError",
+    "Entry",
+    "Packed",
+    "list_entries",
+    "near_duplicates",
+    "pack",
+    "read_files",
+    "source_digest",
+]

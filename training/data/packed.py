@@ -1,6 +1,5 @@
 """Images decoded once into a memory-mapped uint8 file, so that every later epoch reads pixels."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.data.sources import DataError, Entry, list_entries, read_files
+from training.data.sources import DataError, Entry, list_entries, read_files, source_digest
 from zoo.images import ImageError, InputBlock, decode, square
 
 Progress = Callable[[int, int], None]
@@ -65,9 +64,7 @@ def pack(
         DataError: the source has no readable images.
     """
     entries = list_entries(source, split)
-    stat = source.stat()
-    key = [str(source.resolve()), stat.st_mtime_ns, stat.st_size, side, split, len(entries)]
-    folder = cache / f"{source.stem}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+    folder = cache / f"{source.stem}-{side}px-{source_digest(source, entries)[:16]}"
     if not (folder / "index.json").is_file():
         _write(source, entries, folder, side, progress)
     index = json.loads((folder / "index.json").read_text())

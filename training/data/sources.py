@@ -5,7 +5,9 @@ first folder of a path is its label, and a tar or folder without folders has no 
 """
 
 import csv
+import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +67,19 @@ def read_files(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]
                 file = archive.extractfile(member)
                 assert file is not None  # isfile() was checked
                 yield position[name], file.read()
+
+
+def source_digest(source: Path, entries: list[Entry]) -> str:
+    """Names these entries of this source in a cache; another once a file or a label has changed.
+
+    Files are told by size and time of change. A tar has its own; the time of a folder says nothing
+    of what was edited in place, so its files are asked one by one.
+    """
+    files = [source / entry.path for entry in entries] if source.is_dir() else [source]
+    stats = [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files)]
+    rows = [(entry.path, entry.label, entry.split) for entry in entries]
+    key = json.dumps([str(source.resolve()), stats, rows])
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _inventory(source: Path) -> tuple[list[str], bytes | None]:

@@ -1,0 +1,58 @@
+import pytest
+
+from training.recipe import Phase, Recipe, RecipeError, load_recipe, recipe_names
+
+
+def test_every_recipe_of_the_package_loads_and_says_what_it_is() -> None:
+    names = recipe_names()
+    assert "simclr-r18-small-cpu" in names
+    for name in names:
+        recipe = load_recipe(name)
+        assert recipe.name == name
+        assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_an_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean simclr-r18-small-cpu"):
+        load_recipe("simclr-r18-smal-cpu")
+    with pytest.raises(RecipeError, match=r"there are \[.*'simclr-r18-small-cpu'"):
+        load_recipe("zzz")
+
+
+def test_a_file_of_ones_own_is_a_recipe(tmp_path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from training.recipe import Recipe\nrecipe = Recipe(batch=32, epochs=3)\n")
+    assert load_recipe(str(path)) == Recipe(name="mine", batch=32, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("from training.recipe import Recipe\nrecipe = Recipe(batch=1)", "batch"),
+        ("from training.recipe import Recipe\nrecipe = Recipe(bacth=64)", "bacth"),
+        ("recipe = {'batch': 64}", "it must define `recipe`"),
+    ],
+)
+def test_a_recipe_that_does_not_hold_together_names_the_fault(text, match, tmp_path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=match):
+        load_recipe(str(path))
+
+
+def test_a_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(RecipeError, match=r"gone\.py"):
+        load_recipe(str(tmp_path / "gone.py"))
+
+
+def test_the_learning_rate_scales_with_the_batch() -> None:
+    linear = Recipe(batch=512, learning_rate=0.3, lr_scaling="linear")
+    assert linear.peak_lr == pytest.approx(0.6)
+    root = Recipe(batch=1024, learning_rate=0.075, lr_scaling="sqrt")
+    assert root.peak_lr == pytest.approx(2.4)
+
+
+def test_view_sizes_follow_the_phases() -> None:
+    recipe = Recipe(phases=(Phase(until=0.5, size=32), Phase(until=1.0, size=64)))
+    assert [recipe.view_size(step, 10) for step in (0, 4, 5, 9)] == [32, 32, 64, 64]
+    assert Recipe().view_size(0, 10) == Recipe().augmentation.size
