@@ -87,7 +87,9 @@ def report(
     Every example is predicted in up to ten stratified cross-validations of at most five folds.
     The repeats steady the mean, but they are about the same few examples, so the interval does
     not shrink with them: it is Wilson's at the mean accuracy with n = the distinct examples
-    tested. It leaves out the (smaller) luck of which examples were there to train on. The
+    tested. It leaves out the luck of which examples were there to train on, so with few labels it
+    is somewhat too narrow: with six labels of four overlapping Gaussian classes it held the true
+    accuracy in 33 of 40 draws, where 38 are due. The
     strength was chosen on all the examples, which flatters the mean a little; the folds train on
     fewer examples than the classifier, which does the opposite.
     """
