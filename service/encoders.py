@@ -5,10 +5,8 @@ from collections.abc import Iterator, Sequence
 from service.embedding import Embedder
 from service.errors import NotFoundError, SpaceMismatchError
 from service.settings import Settings
-from zoo.errors import UnknownModelError
-from zoo.package import Package, read_package
 from zoo.runtimes import open_runtime
-from zoo.store import BUILTIN, find_package
+from zoo.store import builtin_package, find_package
 
 
 class Encoders:
@@ -67,12 +65,5 @@ def open_encoders(settings: Settings) -> Encoders:
     Raises:
         zoo.errors.ZooError: a package is missing, damaged or gives other embeddings.
     """
-    packages = [find_package(name) for name in settings.models] or [_builtin()]
+    packages = [find_package(name) for name in settings.models] or [builtin_package()]
     return Encoders([Embedder(p, open_runtime(p, settings.threads), settings) for p in packages])
-
-
-def _builtin() -> Package:
-    folders = sorted(path.parent for path in BUILTIN.glob("*/*/model.json"))
-    if not folders:
-        raise UnknownModelError("there is no built-in model; name an installed one in ZOO_MODELS")
-    return read_package(folders[-1])

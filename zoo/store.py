@@ -51,6 +51,18 @@ def find_package(reference: str) -> Package:
     return _read(max(folders, key=lambda f: version_key(f.name)))
 
 
+def builtin_package() -> Package:
+    """The package that comes with this program.
+
+    Raises:
+        UnknownModelError: this build carries none.
+    """
+    folders = [path.parent for path in BUILTIN.glob(f"[!.]*/[!.]*/{MANIFEST}")]
+    if not folders:
+        raise UnknownModelError("there is no built-in model: name an installed one")
+    return _read(max(folders, key=lambda f: version_key(f.name)))
+
+
 @contextmanager
 def new_package(name: str, version: str) -> Iterator[Path]:
     """A private folder to make a package in; renamed into place when the block ends well.

@@ -1,0 +1,27 @@
+"""What the shell offers: names of models and recipes, found without importing anything heavy."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def models(incomplete: str) -> list[str]:
+    """Installed models, by name and by name@version."""
+    from zoo.store import BUILTIN, zoo_home  # noqa: PLC0415
+
+    names = set()
+    for root in (zoo_home() / "packages", BUILTIN):
+        for path in root.glob("[!.]*/[!.]*/model.json"):
+            names |= {path.parts[-3], f"{path.parts[-3]}@{path.parts[-2]}"}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Recipes that come with the training package."""
+    found = find_spec("training")
+    folders = (found.submodule_search_locations or []) if found else []
+    names = [
+        path.stem.replace("_", "-")
+        for folder in folders
+        for path in Path(folder, "recipes").glob("[!_]*.py")
+    ]
+    return sorted(name for name in names if name.startswith(incomplete))

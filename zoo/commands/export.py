@@ -1,0 +1,112 @@
+"""`zoo export`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo.commands.console import need, stderr, stdout
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.images import Pixels
+
+_CALIBRATION = 4096
+
+
+def export(
+    run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of a run")],
+    name: Annotated[str, typer.Option(help="Of the model: lower-case letters, digits, . _ -")],
+    version: Annotated[
+        str | None, typer.Option(help="Without it, the number after the newest version.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side of the input; without it, the run's.")
+    ] = None,
+    crop: Annotated[float, typer.Option(min=0.1, max=1, help="Share of the short side.")] = 1.0,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="layer1 to layer4, repeated for several.")
+    ] = None,
+    step: Annotated[
+        list[str] | None, typer.Option(help="sqrt, unit, centre or whiten, repeated in order.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Images for centre and whiten, such as the training data."),
+    ] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, help="Directions that whiten keeps; without it, all.")
+    ] = None,
+    weights_licence: Annotated[
+        str, typer.Option(help="Of the weights.")
+    ] = "the terms of the training images apply",
+    terms: Annotated[str, typer.Option(help="Of the training images.")] = "unstated",
+) -> None:
+    """Make a package of a training run, prove it against PyTorch, and install it.
+
+    Example: [bold]zoo export runs/first --name my-photos[/bold]
+    """
+    need("torch", "onnx", "onnxscript", "onnxruntime")
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from export import Serving, export_run  # noqa: PLC0415
+    from zoo.images import InputBlock  # noqa: PLC0415
+    from zoo.manifest import Layer  # noqa: PLC0415
+
+    try:
+        block = InputBlock(size=size or _trained_size(run), crop=crop)
+        layer = Layer.model_validate({"stages": stage or ["layer4"], "steps": step or []})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise typer.BadParameter(f"{where}: {first['msg']}") from None
+    calibration = _squares(data, block.size) if data else None
+    package = export_run(
+        run,
+        name,
+        version or _next_version(name),
+        Serving(block, layer, calibration=calibration, whitened_dim=dim),
+        weights_licence=weights_licence,
+        terms=terms,
+    )
+    for variant, parity in package.manifest.parity.items():
+        stderr().print(f"{variant}: least cosine with PyTorch {parity.cosine_min:.7f}")
+    stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+
+
+def _trained_size(run: Path) -> int:
+    """Side of the views at the end of the run."""
+    import json  # noqa: PLC0415
+
+    try:
+        recipe: dict[str, Any] = json.loads((run / "run.json").read_text())["recipe"]
+        phases = recipe["phases"]
+        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+    except FileNotFoundError:
+        raise ZooError(f"{run}: not a training run, it has no run.json") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ZooError(f"{run / 'run.json'}: cannot be read ({error!r})") from error
+
+
+def _next_version(name: str) -> str:
+    from zoo.store import list_packages  # noqa: PLC0415
+
+    versions = [p.manifest.version for p in list_packages()[0] if p.manifest.name == name]
+    return str(1 + max((int(v) for v in versions if v.isdigit()), default=0))
+
+
+def _squares(source: Path, size: int) -> "Pixels":
+    """Up to 4,096 images of the source, spread over it."""
+    import numpy as np  # noqa: PLC0415
+
+    from training.data import DataError, pack  # noqa: PLC0415
+    from zoo.commands.console import known_errors  # noqa: PLC0415
+    from zoo.store import zoo_home  # noqa: PLC0415
+
+    with known_errors(DataError):
+        packed = pack(source, zoo_home() / "cache" / "packed", size, "train")
+    if packed.pixels.shape[1] != size:
+        raise ZooError(f"{source}: its images are smaller than the input's {size} pixels")
+    rows = np.unique(np.linspace(0, len(packed) - 1, min(len(packed), _CALIBRATION)).astype(int))
+    squares: Pixels = packed.pixels[rows]
+    return squares

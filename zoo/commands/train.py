@@ -1,0 +1,169 @@
+"""`zoo train`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo.commands import complete
+from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, warn
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from training.data import Packed
+    from training.loop import Step
+    from training.recipe import Recipe
+
+_LISTED, _LOG_EVERY = 10, 50
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="a recipe's name, or a file of one's own", autocompletion=complete.recipes
+        ),
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(exists=True, help="Folder or tar of images, repeated for several sources."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; one that was begun is resumed.")],
+    exclude_near: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            help="Folder or tar whose photos, and near-duplicates of them, are left out: what the "
+            "encoder is to be evaluated on. Repeated for several.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(min=0.001, help="In place of the recipe's.")
+    ] = None,
+) -> None:
+    """Train an encoder on images without labels.
+
+    Where a source has a labels.csv with splits, its train split is taken. Ctrl-C or SIGTERM saves;
+    the same command goes on from there, to the same weights as an unbroken run. Exits with 130
+    when stopped before the end.
+
+    Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
+    """
+    need("torch", "lightning_fabric")
+    _check_writable(out)
+    from training.data import DataError  # noqa: PLC0415
+    from training.loop import TrainingError  # noqa: PLC0415
+    from training.loop import train as run  # noqa: PLC0415
+    from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
+
+    with known_errors(DataError, RecipeError, TrainingError):
+        settings = load_recipe(recipe)
+        if epochs is not None:
+            settings = settings.model_copy(update={"epochs": epochs})
+        sources = _sources(data, exclude_near or [], settings)
+        with _progress() as report:
+            complete_ = run(settings, sources, out, report)
+    if complete_:
+        stderr().print(f"done; make a package of it: zoo export {out} --name NAME", markup=False)
+        return
+    warn(f"stopped and saved in {out}; the same command goes on from there")
+    raise typer.Exit(INTERRUPTED)
+
+
+def _check_writable(folder: Path) -> None:
+    """Before hours of work: that the run can be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ZooError(f"{folder}: cannot be written to; give another --out")
+
+
+def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["Packed"]:
+    from training.data import near_duplicates  # noqa: PLC0415
+
+    sources = [_packed(path, recipe.stored_side, "train") for path in data]
+    for path in exclude:
+        others = _packed(path, recipe.stored_side, None)
+        for index, source in enumerate(sources):
+            near = near_duplicates(source.pixels, others.pixels)
+            message = (
+                f"{source.name}: {near.sum()} of {len(source)} images are near {path} and left out"
+            )
+            stderr().print(message, markup=False)
+            if near.any():
+                sources[index] = source.select(~near)
+    return sources
+
+
+def _packed(path: Path, side: int, split: str | None) -> "Packed":
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from training.data import pack  # noqa: PLC0415
+    from zoo.store import zoo_home  # noqa: PLC0415
+
+    with Progress(console=stderr(), transient=True) as bar:
+        task = bar.add_task(f"reading {path.name}")
+        packed = pack(
+            path,
+            zoo_home() / "cache" / "packed",
+            side,
+            split,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    stderr().print(f"{path}: {len(packed)} images", markup=False)
+    for name, reason in list(packed.unreadable.items())[:_LISTED]:
+        warn(f"  {name}: {reason}")
+    if packed.unreadable:
+        warn(f"  {len(packed.unreadable)} images could not be read and are left out")
+    return packed
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A `report` callback: a progress bar on a terminal, a line now and then elsewhere."""
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    if not sys.stderr.isatty():
+        yield _log
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr()) as bar:
+        task = bar.add_task("preparing")
+
+        def report(step: "Step") -> None:
+            bar.update(task, completed=step.step, total=step.steps, description=_figures(step))
+            if step.knn:
+                bar.console.print(_line(step), markup=False)
+
+        yield report
+
+
+def _log(step: "Step") -> None:
+    if step.step % _LOG_EVERY == 0 or step.step in (1, step.steps) or step.knn:
+        stderr().print(_line(step), markup=False)
+
+
+def _line(step: "Step") -> str:
+    knn = ", ".join(f"kNN {name} {value:.1%}" for name, value in step.knn.items())
+    return f"step {step.step}/{step.steps}: {_figures(step)}{', ' if knn else ''}{knn}"
+
+
+def _figures(step: "Step") -> str:
+    return (
+        f"epoch {step.epoch:.2f}, loss {step.loss:.3f}, lr {step.lr:.3g}, "
+        f"{step.images_per_second:.0f} images/s"
+    )
