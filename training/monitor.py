@@ -12,14 +12,14 @@ _BANK, _QUERIES = 4000, 1000
 
 
 def knn_monitor(encoder: ResNet, sources: list[Packed], seed: int) -> dict[str, float]:
-    """kNN accuracy per labelled source, on a fixed random sample; {} without labels.
+    """kNN accuracy per source that has labels and five images, on a fixed random sample.
 
     The images are training images (seen without labels), so that test images stay unseen.
     """
     result = {}
     for source in sources:
         labels, names = source.labels()
-        if len(names) < 2:
+        if len(names) < 2 or len(source) < 5:  # a fifth is asked for
             continue
         count = min(len(source), _BANK + _QUERIES)
         sample = np.random.default_rng(seed).permutation(len(source))[:count]

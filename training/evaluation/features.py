@@ -1,0 +1,163 @@
+"""Features of a labelled source, computed once and read by every protocol."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data import DataError, Entry, read_files, source_digest
+from zoo.images import ImageError, InputBlock, Pixels, read_square
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A method to evaluate.
+
+    name: in tables. identity: what its features are cached under; another whenever they would be.
+    block: how an image becomes the square that `embed` takes, as in the gateway.
+    embed: uint8 (n, size, size, 3) -> float32 (n, dim), of any length.
+    """
+
+    name: str
+    identity: str
+    block: InputBlock
+    embed: Callable[[Pixels], Floats]
+
+
+@dataclass(frozen=True)
+class Features:
+    """n images as vectors.
+
+    vectors: float32 (n, dim), unit length. labels: int64 (n,), positions in `classes`.
+    paths: of the n images inside their source. unreadable: images left out, with the reason.
+    """
+
+    vectors: Floats
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    unreadable: dict[str, str]
+
+
+def embed_source(
+    embedder: Embedder,
+    source: Path,
+    entries: list[Entry],
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Features:
+    """Features of the entries of a folder or tar, read from `cache` where it has them.
+
+    Raises:
+        DataError: an entry has no label, no image can be read, or the embedder's vectors are not
+            finite.
+    """
+    for entry in entries:
+        if not entry.label:
+            raise DataError(
+                f"{source}: {entry.path} has no label; evaluation needs one for every image: add a "
+                "labels.csv (path,label,split) or a folder a class"
+            )
+    file = cache and cache / f"features-{_key(embedder, source, entries)}.npz"
+    if file is None or not file.is_file():
+        rows, vectors, unreadable = _embed_all(embedder, source, entries, progress)
+        if file is not None:
+            _save(file, rows, vectors, unreadable)
+    else:
+        with np.load(file) as saved:
+            rows, vectors = saved["rows"], saved["vectors"]
+            unreadable = json.loads(str(saved["unreadable"]))
+    kept = [entries[row] for row in rows]
+    classes = tuple(sorted({entry.label for entry in kept}))
+    number = {name: index for index, name in enumerate(classes)}
+    labels = np.array([number[entry.label] for entry in kept], np.int64)
+    return Features(vectors, labels, classes, tuple(e.path for e in kept), unreadable)
+
+
+def unit_length(vectors: Floats) -> Floats:
+    """Rows (n, d) to unit length; a row of zeros, which has no direction, points everywhere alike.
+
+    Such rows are rare but real: the gradients of a flat image are all zero.
+    """
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    flat = np.full_like(vectors, vectors.shape[1] ** -0.5)
+    return np.where(norms > 0, vectors / np.where(norms > 0, norms, 1), flat)
+
+
+def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:
+    parts = [embedder.identity, embedder.block.model_dump_json(), source_digest(source, entries)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _embed_all(
+    embedder: Embedder, source: Path, entries: list[Entry], progress: Progress | None
+) -> tuple[npt.NDArray[np.int64], Floats, dict[str, str]]:
+    """Rows of the entries that could be read (in order), their vectors, and the others' reasons."""
+    rows: list[int] = []
+    chunks: list[Floats] = []
+    unreadable: dict[str, str] = {}
+    done = 0
+    for batch in _squares(source, entries, embedder.block):
+        good = [(row, square) for row, square in batch if not isinstance(square, ImageError)]
+        unreadable |= {entries[r].path: str(e) for r, e in batch if isinstance(e, ImageError)}
+        if good:
+            vectors = np.asarray(embedder.embed(np.stack([s for _, s in good])), np.float32)
+            finite = np.isfinite(vectors).all(axis=1)
+            if not finite.all():
+                path = entries[good[int(finite.argmin())][0]].path
+                raise DataError(f"{embedder.name} gives a vector that is not finite for {path}")
+            rows += [row for row, _ in good]
+            chunks.append(unit_length(vectors))
+        done += len(batch)
+        if progress:
+            progress(f"{embedder.name}: embedding {source.stem}", done, len(entries))
+    if not rows:
+        raise DataError(f"{source}: none of its {len(entries)} images can be read")
+    order = np.argsort(rows)
+    return np.array(rows, np.int64)[order], np.concatenate(chunks)[order], unreadable
+
+
+def _squares(
+    source: Path, entries: list[Entry], block: InputBlock
+) -> Iterator[list[tuple[int, Pixels | ImageError]]]:
+    """Batches of (row, square or why there is none), decoded in threads."""
+
+    def read(item: tuple[int, bytes]) -> tuple[int, Pixels | ImageError]:
+        row, data = item
+        try:
+            return row, read_square(data, block)
+        except ImageError as error:
+            return row, error
+
+    files = read_files(source, entries)
+    with ThreadPoolExecutor() as pool:
+        while chunk := list(islice(files, _BATCH)):
+            yield list(pool.map(read, chunk))
+
+
+def _save(
+    file: Path, rows: npt.NDArray[np.int64], vectors: Floats, unreadable: dict[str, str]
+) -> None:
+    """Under a private name first: an interrupted pass leaves no torn file to be read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as partial:
+        try:
+            np.savez(partial, rows=rows, vectors=vectors, unreadable=json.dumps(unreadable))
+            partial.close()
+            os.replace(partial.name, file)
+        finally:
+            Path(partial.name).unlink(missing_ok=True)
