@@ -5,14 +5,14 @@ import socket
 import sys
 from collections.abc import Callable
 
-import structlog
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.app import create_app
+from service.errors import ServiceError
 from service.logs import configure_logs
 from service.settings import Settings
-
-log = structlog.get_logger()
+from zoo.errors import ZooError
 
 
 def serve(
@@ -25,15 +25,15 @@ def serve(
 
     `on_ready` is called once, when requests are answered.
 
+    Where a model or the database cannot be opened, the log says why and the exit status is 1.
+
     Raises:
-        zoo.errors.ZooError: an encoder cannot be served; the message says why.
         OSError: the address is taken.
     """
     settings = settings or Settings()
     configure_logs()
-    app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        _failing_plainly(create_app(settings)),
         host=host,
         port=port,
         lifespan="on",
@@ -60,6 +60,25 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._on_ready:
             self._on_ready()
+
+
+def _failing_plainly(app: ASGIApp) -> ASGIApp:
+    """A start that fails for a known reason is one line in the log, without a traceback."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await app(scope, receive, send)
+
+        async def answer(message: Message) -> None:
+            if message["type"] != "lifespan.startup.failed":
+                await send(message)
+
+        try:
+            await app(scope, receive, answer)
+        except (ZooError, ServiceError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+
+    return wrapped
 
 
 def _family(host: str) -> socket.AddressFamily:

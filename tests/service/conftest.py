@@ -1,0 +1,189 @@
+"""A real gateway in a process of its own, on loopback, with a home that is thrown away."""
+
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from service import openapi
+
+ROOT = Path(__file__).parents[2]
+STARTS_WITHIN = 240  # seconds; generous, for a machine that is busy with other work
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway; `seconds` is how long it took from its start to ready."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    home: Path
+    log: Path
+    seconds: float
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=240, **options)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        return url.host, url.port or 80
+
+
+@contextmanager
+def run_gateway(home: Path, **settings: str) -> Iterator[Gateway]:
+    """Start `python -m service` with ZOO_* settings; it is killed at the end if it still runs."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZOO_")}
+    environment = {**inherited, "ZOO_HOME": str(home), "PORT": str(port), **settings}
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / f"gateway-{port}.log"
+    started = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: process.poll() is not None or _ready(url), "the gateway to start")
+        if process.poll() is not None:
+            pytest.fail(f"the gateway stopped at once: {log.read_text()}")
+        yield Gateway(url, process, home, log, time.perf_counter() - started)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Poll a condition until it holds."""
+    deadline = time.monotonic() + STARTS_WITHIN
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {STARTS_WITHIN} s for {what}")
+        time.sleep(0.02)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for all tests that do not change its settings or stop it."""
+    with run_gateway(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    """A client of the shared gateway."""
+    with gateway.client() as connected:
+        yield connected
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Start gateways of one's own: `start_gateway(ZOO_MAX_QUEUE="4")`, all on one home."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(run_gateway(tmp_path / "home", **settings))
+
+
+@pytest.fixture(scope="session")
+def dim(gateway: Gateway) -> int:
+    """Numbers in an embedding of the default model."""
+    with gateway.client() as connected:
+        return int(connected.get("/v1/models").json()["data"][0]["dim"])
+
+
+@pytest.fixture(scope="session")
+def space(gateway: Gateway) -> str:
+    """Embedding space of the default model."""
+    with gateway.client() as connected:
+        return str(connected.get("/v1/models").json()["data"][0]["space"])
+
+
+def photos(name: str, count: int, seed: int = 0) -> list[bytes]:
+    """Distinct JPEGs, each a part of the sample photo `china` or `flower`."""
+    photo = Image.fromarray(load_sample_image(f"{name}.jpg"))
+    generator = np.random.default_rng(seed)
+    return [jpeg(_crop(photo, generator)) for _ in range(count)]
+
+
+def _crop(photo: Image.Image, generator: np.random.Generator) -> Image.Image:
+    side = int(generator.integers(150, 300))
+    left = int(generator.integers(0, photo.width - side))
+    top = int(generator.integers(0, photo.height - side))
+    return photo.crop((left, top, left + side, top + side))
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    """An image as a JPEG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **{"quality": 90, **options})
+    return buffer.getvalue()
+
+
+def parts(files: list[bytes], name: str = "images") -> list[tuple[str, tuple[str, bytes, str]]]:
+    """Files as httpx wants them for multipart."""
+    return [(name, (f"{i}.jpg", data, "image/jpeg")) for i, data in enumerate(files)]
+
+
+def check_problem(response: httpx.Response, status: int, *words: str) -> dict[str, Any]:
+    """The answer is a problem document of this status whose detail has these words."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    _validate(problem, {"$ref": "#/components/schemas/ProblemDocument"})
+    assert problem["status"] == status
+    assert problem["instance"] == response.request.url.path
+    assert problem["type"].startswith("urn:encoder-zoo:problem:")
+    for word in words:
+        assert word.lower() in problem["detail"].lower(), problem
+    return problem
+
+
+def check_answer(response: httpx.Response, status: int = 200) -> Any:
+    """The answer has this status and the shape that the checked-in OpenAPI document gives it."""
+    assert response.status_code == status, response.text
+    operation = _operation(response.request)
+    schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    content = response.json()
+    _validate(content, schema)
+    return content
+
+
+def _document() -> Any:
+    return json.loads(openapi.PATH.read_text("utf-8"))
+
+
+def _operation(request: httpx.Request) -> Any:
+    for template, operations in _document()["paths"].items():
+        pattern = re.sub(r"\\\{.*?\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, request.url.path) and request.method.lower() in operations:
+            return operations[request.method.lower()]
+    raise AssertionError(f"{request.method} {request.url.path} is not in the OpenAPI document")
+
+
+def _validate(content: Any, schema: Any) -> None:
+    components = _document()["components"]
+    jsonschema.Draft202012Validator({**schema, "components": components}).validate(content)
