@@ -15,7 +15,7 @@ from export.card import render_card
 from export.golden import golden_vectors, sample_squares
 from export.graph import halved, write_graph, write_weights
 from zoo.architectures import ResNetArchitecture
-from zoo.encoders import ServedEncoder, build_resnet, fit_representation, load_weights
+from zoo.encoders import STAGES, ServedEncoder, build_resnet, fit_representation, load_weights
 from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import (
@@ -151,6 +151,7 @@ def _served(state: dict[str, Any], described: dict[str, Any], serving: Serving) 
         if name.startswith(prefix) and not name.endswith("num_batches_tracked")
     }
     load_weights(encoder, tensors, "the checkpoint")
+    encoder.drop_stages_after(max(serving.layer.stages, key=STAGES.index))
     dim = encoder.pooled_dim(serving.layer.stages)
     if "whiten" in serving.layer.steps:
         dim = min(dim, serving.whitened_dim or dim)

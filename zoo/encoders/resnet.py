@@ -55,16 +55,21 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The last stage, average-pooled: (n, dim)."""
-        return self.stages(images)[-1].mean(dim=(2, 3))
+        return self.pooled(images, STAGES[-1:])[0]
 
-    def stages(self, images: Tensor) -> list[Tensor]:
-        """The feature maps after each of the four stages, (n, stage_dims[i], h_i, w_i)."""
+    def stages(self, images: Tensor, last: Stage = STAGES[-1]) -> dict[Stage, Tensor]:
+        """The feature maps after each stage up to `last`, (n, dim of the stage, h, w)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        maps = []
-        for name in STAGES:
+        maps = {}
+        for name in STAGES[: STAGES.index(last) + 1]:
             x = self.get_submodule(name)(x)
-            maps.append(x)
+            maps[name] = x
         return maps
+
+    def drop_stages_after(self, last: Stage) -> None:
+        """Remove the stages that features up to `last` do not need, with their weights."""
+        for name in STAGES[STAGES.index(last) + 1 :]:
+            delattr(self, name)
 
     def pooled_dim(self, layers: Sequence[Stage]) -> int:
         """Number of features that `pooled` gives for these stages."""
@@ -73,7 +78,7 @@ class ResNet(nn.Module):
 
     def pooled(self, images: Tensor, layers: Sequence[Stage]) -> list[Tensor]:
         """Average-pooled features of the named stages, (n, dim of the stage) each."""
-        maps = dict(zip(STAGES, self.stages(images), strict=True))
+        maps = self.stages(images, max(layers, key=STAGES.index))
         return [maps[name].mean(dim=(2, 3)) for name in layers]
 
 

@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture
-from zoo.encoders.resnet import build_resnet
+from zoo.encoders.resnet import STAGES, build_resnet
 from zoo.errors import PackageError
 from zoo.images import InputBlock
 from zoo.manifest import Layer
@@ -23,6 +23,7 @@ class ServedEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = build_resnet(architecture)
+        self.encoder.drop_stages_after(max(layer.stages, key=STAGES.index))
         self.layer, self.block = layer, block
         width = self.encoder.pooled_dim(layer.stages)
         if dim != width and "whiten" not in layer.steps:
