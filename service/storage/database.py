@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
 from service.errors import ServiceError
 
@@ -32,20 +31,20 @@ def open_database(url: str) -> Engine:
     death of the process and the loss of power. PostgreSQL is reached through psycopg.
 
     Raises:
-        DatabaseError: not a URL that is understood, made by a newer version, or (SQLite) in a
-            folder where write-ahead logging does not work.
+        DatabaseError: not a URL that is understood, not there, made by a newer version, or (SQLite)
+            in a folder where write-ahead logging does not work.
     """
     try:
         parsed = make_url(url)
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise ArgumentError(parsed.get_backend_name())
+            raise exc.ArgumentError(parsed.get_backend_name())
         if parsed.get_backend_name() == "sqlite":
             engine = _sqlite(parsed.database, parsed)
         else:
             engine = create_engine(parsed, pool_size=16, max_overflow=32, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError):
+    except (exc.ArgumentError, exc.NoSuchModuleError):
         raise DatabaseError(
             "ZOO_DATABASE_URL is not understood: use sqlite:///path/to/file.db or "
             "postgresql://user:password@host/database"
@@ -54,7 +53,15 @@ def open_database(url: str) -> Engine:
         raise DatabaseError(
             f"PostgreSQL needs {error.name}: pip install 'encoder-zoo[postgres]'"
         ) from None
-    _migrate(engine)
+    try:
+        _migrate(engine)
+    except exc.DBAPIError as error:
+        engine.dispose()
+        where = parsed.render_as_string(hide_password=True)
+        raise DatabaseError(f"the database {where} cannot be opened: {error.orig}") from None
+    except DatabaseError:
+        engine.dispose()
+        raise
     return engine
 
 

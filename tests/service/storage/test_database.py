@@ -1,0 +1,129 @@
+"""Opening, migrating and refusing databases."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, insert, inspect, select, text
+
+from service.storage import collections, items, schema
+from service.storage.database import (
+    HEAD,
+    MIGRATIONS,
+    DatabaseError,
+    open_database,
+    reading,
+    writing,
+)
+from tests.service.storage.conftest import make_collection, some_items
+
+
+def test_the_migrations_make_the_tables_of_the_schema(database: Engine) -> None:
+    with reading(database) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+
+
+def test_head_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_migrated_database_keeps_what_is_in_it(url: str) -> None:
+    first = open_database(url)
+    items.upsert(first, make_collection(first), some_items("ab"))
+    first.dispose()
+    second = open_database(url)
+    found, _ = items.scroll(second, collections.get_collection(second, "photos"))
+    assert [item.id for item in found] == ["a", "b"]
+    second.dispose()
+
+
+def test_opening_a_migrated_database_does_not_load_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    open_database(url).dispose()
+    program = (
+        "import sys; from service.storage.database import open_database; "
+        f"open_database({url!r}); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str) -> None:
+    engine = open_database(url)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(DatabaseError, match=r"9999.*newer"):
+        open_database(url)
+    with pytest.raises(DatabaseError, match="install the newer one"):
+        open_database(url)
+
+
+def test_many_may_open_a_fresh_database_at_once(url: str) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        engines = list(pool.map(open_database, [url] * 6))
+    for engine in engines:
+        assert inspect(engine).has_table("items")
+        engine.dispose()
+
+
+def test_sqlite_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'folder' / 'test.db'}")
+    with reading(engine) as connection:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert found == ["wal", 2, 1]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("not a url", "not understood"),
+        ("mysql://root@localhost/zoo", "sqlite:///"),
+        ("oddity://x", "not understood"),
+        ("sqlite://", "must be a file"),
+        ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be opened"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str, words: str) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        open_database(url)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        open_database(f"sqlite:///{tmp_path / 'test.db'}")
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Engine) -> None:
+    collection = make_collection(database)
+    with pytest.raises(RuntimeError), writing(database) as connection:
+        connection.execute(
+            insert(schema.deletions).values(collection_id=collection.id, sequence=1, item_pk=1)
+        )
+        raise RuntimeError
+    with reading(database) as connection:
+        assert connection.execute(select(schema.deletions)).all() == []
+
+
+def test_a_reader_sees_one_state_throughout(database: Engine) -> None:
+    collection = make_collection(database)
+    items.upsert(database, collection, some_items("a"))
+    with reading(database) as connection:
+        before = items.matching_keys(connection, collection, None)
+        items.upsert(database, collection, some_items("b"))
+        assert items.matching_keys(connection, collection, None).tolist() == before.tolist()
+    with reading(database) as connection:
+        assert len(items.matching_keys(connection, collection, None)) == 2
