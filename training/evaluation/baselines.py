@@ -7,23 +7,34 @@ from skimage.feature import hog
 from training.evaluation.features import Embedder, Floats
 from zoo.architectures import ResNetArchitecture
 from zoo.encoders import build_resnet
+from zoo.encoders.served import ServedEncoder
 from zoo.images import InputBlock, Pixels
+from zoo.manifest import Layer
 
 
-def untrained(architecture: ResNetArchitecture, block: InputBlock, seed: int = 0) -> Embedder:
-    """The network with fresh weights, at the input of the trained one."""
+LAST_STAGE = Layer(stages=("layer4",))
+
+
+def untrained(
+    architecture: ResNetArchitecture, block: InputBlock, layer: Layer = LAST_STAGE, seed: int = 0
+) -> Embedder:
+    """The network with fresh weights, at the input and the stages of the trained one.
+
+    Of the layer's steps, `centre` and `whiten` are left out: their statistics are learned.
+    """
+    steps = tuple(step for step in layer.steps if step in ("sqrt", "unit"))
+    layer = layer.model_copy(update={"steps": steps})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_resnet(architecture).eval()
-    mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (block.mean, block.std))
+        dim = build_resnet(architecture).pooled_dim(layer.stages)
+        network = ServedEncoder(architecture, layer, block, dim).eval()
 
     @torch.inference_mode()
     def embed(images: Pixels) -> Floats:
-        x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-        features: Floats = network((x - mean) / std).numpy()
+        features: Floats = network(torch.from_numpy(images)).numpy()
         return features
 
-    identity = f"untrained {architecture.model_dump_json()} seed {seed}"
+    identity = f"untrained {architecture.model_dump_json()} {layer.model_dump_json()} seed {seed}"
     return Embedder("untrained", identity, block, embed)
 
 

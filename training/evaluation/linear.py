@@ -16,7 +16,7 @@ from torch import Tensor
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
 
-L2 = tuple(10.0**-step for step in np.arange(0, 7.5, 0.5))
+L2 = tuple(10 ** (-step / 2) for step in range(15))
 """Penalties tried, strongest first, in units of the features' mean squared distance from their
 mean, so that a narrow embedding space gets the choice of a wide one."""
 

@@ -24,6 +24,7 @@ from training.evaluation.features import Features
 from training.evaluation.few_label import _draws, few_label, interval
 from zoo.architectures import ResNetArchitecture
 from zoo.images import InputBlock, read_square
+from zoo.manifest import Layer
 
 BLOCK = InputBlock(size=16, interpolation="bilinear")
 
@@ -229,6 +230,8 @@ def test_baselines_give_the_vectors_they_say(crops) -> None:
     again = untrained(architecture, InputBlock(size=32))
     assert np.array_equal(first, again.embed(images))
     assert network.identity == again.identity
+    middle = Layer(stages=("layer2", "layer3"), steps=("sqrt", "unit", "centre"))
+    assert untrained(architecture, InputBlock(size=32), middle).embed(images).shape == (3, 384)
     other = untrained(architecture, InputBlock(size=32), seed=1)
     assert not np.allclose(first, other.embed(images))
     assert network.identity != other.identity
