@@ -6,11 +6,9 @@ from skimage.feature import hog
 
 from training.evaluation.features import Embedder, Floats
 from zoo.architectures import ResNetArchitecture
-from zoo.encoders import build_resnet
-from zoo.encoders.served import ServedEncoder
+from zoo.encoders import ServedEncoder, build_resnet
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer
-
 
 LAST_STAGE = Layer(stages=("layer4",))
 
