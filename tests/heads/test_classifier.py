@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -40,6 +40,7 @@ def file_with(**changes: object) -> bytes:
     return safetensors.numpy.save(tensors, metadata)
 
 
+@settings(deadline=None)
 @given(classifiers())
 def test_bytes_bring_back_the_classifier(classifier: Classifier) -> None:
     again = from_bytes(to_bytes(classifier))
@@ -56,12 +57,14 @@ def test_weights_that_are_a_transposed_view_survive() -> None:
     np.testing.assert_array_equal(again.weights, weights)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_other_bytes_are_a_head_error(data: bytes) -> None:
     with pytest.raises(HeadError):
         from_bytes(data)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_head_is_a_head_error_or_a_head(data: st.DataObject) -> None:
     whole = bytearray(to_bytes(EXAMPLE))
@@ -120,6 +123,7 @@ def test_probabilities_are_the_softmax_of_unit_vectors() -> None:
     assert answer.dtype == np.float64
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, (3, 3), elements=st.floats(0.1, 10)), st.floats(1e-150, 1e150))
 def test_probabilities_sum_to_one_and_ignore_length(vectors: np.ndarray, factor: float) -> None:
     answer = probabilities(EXAMPLE, vectors)
