@@ -40,7 +40,7 @@ def pixels() -> Embedder:
     """The centre square at 32 x 32 pixels, as 3,072 numbers."""
 
     def embed(images: Pixels) -> Floats:
-        return images.reshape(len(images), -1).astype(np.float32) / 255
+        return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
     return Embedder("pixels", "pixels", InputBlock(size=32), embed)
 
