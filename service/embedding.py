@@ -96,7 +96,7 @@ class Embedder:
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(one(data)) for data in files]
-            except* Exception as failed:
+            except ExceptionGroup as failed:
                 raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 

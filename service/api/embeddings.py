@@ -91,18 +91,10 @@ async def create_embeddings(
     errors = {i: r for i, r in enumerate(results) if isinstance(r, ItemError)}
     if len(errors) == len(results):
         raise EveryItemFailedError("no image could be embedded; see errors for why", errors)
+    # In a thread: millions of numbers take a while to write down.
     if as_npy:
-        return _npy(results, embedder)
-    return Json(
-        {
-            "object": "list",
-            "model": embedder.manifest.reference,
-            "space": embedder.manifest.space,
-            "variant": embedder.variant,
-            "data": [_item(i, result, asked.encoding) for i, result in enumerate(results)],
-            "usage": {"prompt_tokens": 0, "total_tokens": 0},
-        }
-    )
+        return await asyncio.to_thread(_npy, results, embedder)
+    return await asyncio.to_thread(_json, results, embedder, asked.encoding)
 
 
 def _wants_npy(request: Request) -> bool:
@@ -161,6 +153,21 @@ async def _embed(embedder: Embedder, asked: _Asked) -> list[Embedded | ItemError
     good = [data for data in asked.files if isinstance(data, bytes)]
     embedded = iter(await embedder.embed(good, asked.normalize))
     return [data if isinstance(data, ItemError) else next(embedded) for data in asked.files]
+
+
+def _json(
+    results: Sequence[Embedded | ItemError], embedder: Embedder, encoding: Encoding
+) -> Response:
+    return Json(
+        {
+            "object": "list",
+            "model": embedder.manifest.reference,
+            "space": embedder.manifest.space,
+            "variant": embedder.variant,
+            "data": [_item(i, result, encoding) for i, result in enumerate(results)],
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        }
+    )
 
 
 def _item(index: int, result: Embedded | ItemError, encoding: Encoding) -> dict[str, Any]:

@@ -5,21 +5,30 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from service.api.answers import Json
-from service.api.wire.models import Model, Models
+from service.api.documentation import answer
+from service.api.wire.models import MODEL_ANSWER, MODELS_ANSWER, Model, Models
 from service.embedding import Embedder
 from service.state import State, state_of
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("", response_model=Models, summary="List the served encoders")
+@router.get(
+    "",
+    summary="List the served encoders",
+    responses={200: answer(Models, "The default one first", MODELS_ANSWER)},
+)
 async def list_models(state: Annotated[State, Depends(state_of)]) -> Json:
     """The default model is the first."""
     data = [_wire(embedder, state) for embedder in state.encoders]
     return Json({"object": "list", "data": data})
 
 
-@router.get("/{model}", response_model=Model, summary="One served encoder")
+@router.get(
+    "/{model}",
+    summary="One served encoder",
+    responses={200: answer(Model, "The encoder", MODEL_ANSWER)},
+)
 async def get_model(model: str, state: Annotated[State, Depends(state_of)]) -> Json:
     """By name, or by name@version."""
     return Json(_wire(state.encoders.get(model), state))
@@ -29,7 +38,7 @@ def _wire(embedder: Embedder, state: State) -> dict[str, Any]:
     manifest, settings = embedder.manifest, state.settings
     return {
         "object": "model",
-        "id": manifest.name,
+        "id": manifest.reference,
         "name": manifest.name,
         "version": manifest.version,
         "owned_by": "encoder-zoo",

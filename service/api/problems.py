@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service import errors
 from service.api.answers import Json
@@ -83,11 +84,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(ClientDisconnect, _left)
 
 
 async def _domain(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     return of(request.url.path, error)
+
+
+async def _left(request: Request, _: Exception) -> Response:
+    return of(request.url.path, errors.CallerLeftError("the caller left while sending the body"))
 
 
 async def _validation(request: Request, error: Exception) -> Response:

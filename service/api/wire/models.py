@@ -1,8 +1,8 @@
 """Shapes of `/v1/models`."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from zoo.images import InputBlock
 
@@ -27,40 +27,8 @@ class Queue(BaseModel):
 class Model(BaseModel):
     """One served encoder."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "object": "model",
-                "id": "simclr-r18-small",
-                "name": "simclr-r18-small",
-                "version": "1",
-                "owned_by": "encoder-zoo",
-                "method": "simclr",
-                "dim": 512,
-                "space": "5a3c0d6be0f7a4a2c1f0f6e1f9f0a8a5a7d4b1a5c0a1d2e3f4a5b6c7d8e9f0a1",
-                "variant": "onnxruntime-fp32",
-                "default": True,
-                "input": {
-                    "size": 64,
-                    "crop": 1.0,
-                    "interpolation": "bicubic",
-                    "mean": [0.0, 0.0, 0.0],
-                    "std": [1.0, 1.0, 1.0],
-                },
-                "limits": {
-                    "max_batch": 32,
-                    "max_body_bytes": 134217728,
-                    "max_items": 10000,
-                    "max_pixels": 50000000,
-                    "max_queue": 1024,
-                },
-                "queue": {"admitted": 3, "waiting": 1},
-            }
-        }
-    )
-
     object: Literal["model"]
-    id: str = Field(description="the name, where OpenAI's clients look for it")
+    id: str = Field(description="name@version, as answers name the model")
     name: str
     version: str
     owned_by: str
@@ -79,3 +47,34 @@ class Models(BaseModel):
 
     object: Literal["list"]
     data: list[Model]
+
+
+_MODEL: dict[str, Any] = {
+    "object": "model",
+    "id": "simclr-r18-small@1",
+    "name": "simclr-r18-small",
+    "version": "1",
+    "owned_by": "encoder-zoo",
+    "method": "simclr",
+    "dim": 512,
+    "space": "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818",
+    "variant": "onnxruntime-fp32",
+    "default": True,
+    "input": {
+        "size": 64,
+        "crop": 1.0,
+        "interpolation": "bicubic",
+        "mean": [0.0, 0.0, 0.0],
+        "std": [1.0, 1.0, 1.0],
+    },
+    "limits": {
+        "max_batch": 32,
+        "max_body_bytes": 134217728,
+        "max_items": 10000,
+        "max_pixels": 50000000,
+        "max_queue": 1024,
+    },
+    "queue": {"admitted": 3, "waiting": 1},
+}
+MODEL_ANSWER: dict[str, Any] = {"the built-in model": _MODEL}
+MODELS_ANSWER: dict[str, Any] = {"one model": {"object": "list", "data": [_MODEL]}}
