@@ -165,7 +165,12 @@ def _whole_file(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place when the block ends well, else goes."""
     if path.is_dir():
         raise ZooError(f"{path}: is a folder; give the name of a file")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ZooError(
+            f"{path}: cannot be written ({error.strerror}); give another --out"
+        ) from None
     os.close(descriptor)
     partial = Path(name)
     try:

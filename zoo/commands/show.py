@@ -44,7 +44,7 @@ def _print_facts(manifest: "Manifest", path: str) -> None:
         "network": f"{network.family} {network.depth}, width {network.width}, {network.stem} stem",
         "layer": f"{', '.join(manifest.layer.stages)}{steps}",
         "embedding": f"{manifest.dim} values",
-        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the centre square",
+        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
         "space": manifest.space,
         "parity": ", ".join(
             f"{variant}: least cosine {parity.cosine_min:.7f}"

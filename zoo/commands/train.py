@@ -104,7 +104,7 @@ def _packed(path: Path, side: int, split: str | None) -> "Packed":
     from training.data import pack  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
-    with Progress(console=stderr(), transient=True) as bar:
+    with Progress(console=stderr(), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"reading {path.name}")
         packed = pack(
             path,
@@ -117,7 +117,7 @@ def _packed(path: Path, side: int, split: str | None) -> "Packed":
     for name, reason in list(packed.unreadable.items())[:_LISTED]:
         warn(f"  {name}: {reason}")
     if packed.unreadable:
-        warn(f"  {len(packed.unreadable)} images could not be read and are left out")
+        warn(f"  left out, as they could not be read: {len(packed.unreadable)}")
     return packed
 
 
