@@ -39,19 +39,33 @@ def _summary(m: Manifest) -> str:
 
 def _figures(metrics: Iterable[Metric]) -> str:
     rows = [
-        (metric.data, metric.protocol, _value(metric), metric.source, metric.note)
-        for metric in metrics
+        (m.data, m.protocol, _interval(m.value, m.low, m.high, "%"), m.source, m.note)
+        for m in metrics
     ]
     if not rows:
         return ""
-    return "## Figures\n\n" + _table(("data", "protocol", "accuracy", "source", "note"), rows)
+    head = ("data", "protocol", "accuracy", "source", "note")
+    figures = f"## Figures\n\n{_table(head, rows)}"
+    beside = [
+        (
+            m.data,
+            m.protocol,
+            b.method,
+            f"{100 * b.value:.1f}%",
+            _interval(b.difference, b.low, b.high, ""),
+        )
+        for m in metrics
+        for b in m.baselines
+    ]
+    if not beside:
+        return figures
+    head = ("data", "protocol", "beside", "its accuracy", "the encoder's lead, points")
+    return f"{figures}\n\nOn the same images and draws:\n\n{_table(head, beside)}"
 
 
-def _value(metric: Metric) -> str:
-    text = f"{100 * metric.value:.1f}%"
-    if metric.low is None or metric.high is None:
-        return text
-    return f"{text} ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
+def _interval(value: float, low: float | None, high: float | None, unit: str) -> str:
+    text = f"{100 * value:.1f}{unit}"
+    return text if low is None or high is None else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _parity(m: Manifest) -> str:

@@ -64,14 +64,25 @@ class Provenance(_Block):
     )
 
 
+class Baseline(_Block):
+    """What another method reaches on the same images and draws, and how far behind it is."""
+
+    method: str
+    value: float
+    difference: float = Field(description="the encoder's value minus this one")
+    low: float = Field(description="95% interval of the difference")
+    high: float
+
+
 class Metric(_Block):
-    """A figure, who measured it, and how."""
+    """A figure, who measured it, how, and beside what."""
 
     protocol: str = Field(description="knn, linear, few-label-5, ...")
     data: str
     value: float
     low: float | None = None
     high: float | None = None
+    baselines: tuple[Baseline, ...] = ()
     source: Literal["measured", "published"]
     note: str = ""
 
