@@ -2,6 +2,8 @@
 
 import csv
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,7 +38,7 @@ def read_archive(data: bytes, *, max_files: int, max_bytes: int) -> list[Labelle
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise InvalidInputError(f"archive: not a zip file that can be read ({error})") from None
     with archive:
         members = _members(archive, max_files)
@@ -68,6 +70,8 @@ class _Reader:
         except (
             zipfile.BadZipFile,
             zlib.error,
+            lzma.LZMAError,
+            struct.error,
             EOFError,
             OSError,
             RuntimeError,

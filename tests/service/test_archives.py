@@ -5,7 +5,7 @@ import struct
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.archives import LabelledFile, read_archive
@@ -27,6 +27,7 @@ def read(data: bytes, max_files: int = 100, max_bytes: int = 10_000) -> list[Lab
 names = st.text("abcäß 1_", min_size=1, max_size=8).filter(lambda name: name.strip() == name)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.tuples(names, names), st.binary(max_size=50), min_size=1, max_size=10))
 def test_a_folder_is_a_class(files: dict[tuple[str, str], bytes]) -> None:
     given_ = {f"{folder}/{name}.jpg": data for (folder, name), data in files.items()}
@@ -78,12 +79,14 @@ def test_archives_that_cannot_be_meant(files: dict[str, bytes], words: str) -> N
         read(zipped(files))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_zip(data: bytes) -> None:
     with pytest.raises(InvalidInputError, match="zip"):
         read(data)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_zips_are_read_or_refused(data: st.DataObject) -> None:
     whole = bytearray(zipped({"a/1.jpg": b"hello" * 20, "b/2.jpg": b"x"}, zipfile.ZIP_DEFLATED))

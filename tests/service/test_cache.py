@@ -1,7 +1,7 @@
 """The embedding cache."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.cache import EmbeddingCache
@@ -13,6 +13,7 @@ def vector(value: int) -> np.ndarray:
     return np.full(10, value, np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5), st.lists(st.tuples(st.booleans(), st.integers(0, 8)), max_size=60))
 def test_it_keeps_what_was_used_last(room: int, steps: list[tuple[bool, int]]) -> None:
     cache = EmbeddingCache(room * ENTRY)
