@@ -71,7 +71,8 @@ def train(
     forward = torch.compile(model) if recipe.compile else model
     _describe(run, recipe, sources, fabric.device)
     with _stop_requests() as stop, (run / "log.jsonl").open("a") as log:
-        while step < plan.steps and not stop:
+        stopping = False
+        while step < plan.steps and not stopping:
             started = time.perf_counter()
             lr = recipe.peak_lr * cosine_with_warmup(step, plan.warmup, plan.steps)
             for group in optimizer.param_groups:
@@ -98,7 +99,8 @@ def train(
             entry = Step(step, plan.steps, plan.epoch(step), value, lr, rate, knn)
             log.write(json.dumps(entry.__dict__) + "\n")
             report(entry)
-            if step % save_every == 0 or last or stop:
+            stopping = bool(stop)  # looked at once: what comes later saves after the next step
+            if step % save_every == 0 or last or stopping:
                 log.flush()
                 _save(fabric, run, recipe, method, optimizer, step)
     return step == plan.steps

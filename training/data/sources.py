@@ -35,13 +35,18 @@ def list_entries(source: Path, split: str | None = None) -> list[Entry]:
     """The images of a folder or tar in order of path; only those of `split`, if it is given.
 
     Raises:
-        DataError: there is no such source, it is not a folder or tar, or nothing is left in it.
+        DataError: there is no such source, it is not a folder or tar, or nothing is left in it, or
+            its labels.csv lists a file that is not there.
     """
     paths, table = _inventory(source)
     listed = _read_labels(table) if table is not None else None
     if listed is not None:
-        present = set(paths)
-        entries = [entry for entry in listed if entry.path in present]
+        if lost := {entry.path for entry in listed} - set(paths):
+            raise DataError(
+                f"{source}: labels.csv lists {min(lost)!r}, which is not there or no image file "
+                f"({len(lost)} such rows): remove the rows or restore the files"
+            )
+        entries = listed
     else:
         entries = [Entry(p, p.split("/")[0] if "/" in p else "", "") for p in paths]
     chosen = sorted(
