@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
-from service.errors import ServiceError
+from service.errors import ServiceError, UnavailableError
 
 HEAD = "0001"
 """The newest migration; a test holds it equal to the folder's."""
@@ -80,9 +80,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that is committed when the block ends well, and else leaves nothing.
 
     When this returns, what was written is on disk: only then may a caller be told so.
+
+    Raises:
+        UnavailableError: others kept SQLite's one writer's place for `BUSY_SECONDS`.
     """
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        yield connection
+    options = {_WRITES: True}
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+    except exc.OperationalError as error:
+        if "database is locked" not in str(error.orig):
+            raise
+        raise UnavailableError(
+            "the database is busy with other writes; send the request again", retry_after=1
+        ) from None
 
 
 def _sqlite(path: str | None, url: Any) -> Engine:

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, inspect, select, text
 
+from service.errors import UnavailableError
 from service.storage import collections, items, schema
 from service.storage.database import (
     HEAD,
@@ -127,3 +128,18 @@ def test_a_reader_sees_one_state_throughout(database: Engine) -> None:
         assert items.matching_keys(connection, collection, None).tolist() == before.tolist()
     with reading(database) as connection:
         assert len(items.matching_keys(connection, collection, None)) == 2
+
+
+def test_a_writer_who_waits_in_vain_is_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.database.BUSY_SECONDS", 0.01)
+    engine = open_database(f"sqlite:///{tmp_path / 'test.db'}")
+    with (
+        writing(engine),
+        pytest.raises(UnavailableError, match="busy"),
+        writing(engine) as second,
+    ):
+        second.execute(select(schema.items))
+    make_collection(engine)
+    engine.dispose()
