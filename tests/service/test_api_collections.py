@@ -1,0 +1,430 @@
+"""`/v1/collections`, over HTTP."""
+
+import io
+import json
+import uuid
+import zipfile
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.service.conftest import Gateway, check_answer, check_problem, jpeg, parts, photos
+
+ROOT = "/v1/collections"
+
+
+@pytest.fixture
+def make(client: httpx.Client) -> Callable[..., str]:
+    """Makes a collection of a name of its own; its URL."""
+
+    def make_one(**body: Any) -> str:
+        url = f"{ROOT}/c-{uuid.uuid4().hex[:12]}"
+        check_answer(client.put(url, json=body), 201)
+        return url
+
+    return make_one
+
+
+def zipped(files: dict[str, bytes]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return {"archive": ("photos.zip", buffer.getvalue(), "application/zip")}
+
+
+def vectors(dim: int, ids: str, **more: Any) -> dict[str, Any]:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(len(ids), dim)).round(4)
+    return {
+        "items": [{"id": i, "vector": v.tolist(), **more} for i, v in zip(ids, rows, strict=True)]
+    }
+
+
+def labels(client: httpx.Client, url: str) -> dict[str, str | None]:
+    page = check_answer(client.get(f"{url}/items", params={"limit": 1000}))
+    return {item["id"]: item["label"] for item in page["data"]}
+
+
+def test_a_collection_is_made_found_listed_and_removed(
+    client: httpx.Client, dim: int, space: str
+) -> None:
+    url = f"{ROOT}/shelf-1.a_B"
+    made = check_answer(client.put(url), 201)
+    assert (made["dim"], made["space"], made["keep"], made["count"]) == (dim, space, "nothing", 0)
+    assert check_answer(client.put(url, json={"keep": "nothing"})) == made
+    assert check_answer(client.get(url)) == made
+    assert made in check_answer(client.get(ROOT))["data"]
+    check_problem(client.put(url, json={"keep": "original"}), 409, "another keep")
+    assert client.delete(url).status_code == 204
+    check_problem(client.get(url), 404, "shelf-1.a_B", "PUT")
+    check_problem(client.delete(url), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"model": "no-such-model"}, 404, "no-such-model"),
+        ({"keep": "everything"}, 422, "keep"),
+        ({"metadata_schema": {"year": "date"}}, 422, "metadata_schema.year"),
+        ({"metadata_schema": {"": "string"}}, 422, "metadata_schema"),
+        ({"colour": "red"}, 422, "colour"),
+        ([], 422, "dictionary"),
+    ],
+)
+def test_what_cannot_be_a_collection_is_refused(
+    client: httpx.Client, body: Any, status: int, words: str
+) -> None:
+    check_problem(client.put(f"{ROOT}/refused", json=body), status, words)
+    check_problem(client.get(f"{ROOT}/refused"), 404)
+
+
+def test_wrong_names_and_bodies_are_refused(client: httpx.Client) -> None:
+    check_problem(client.put(f"{ROOT}/.hidden", json={}), 422, "collection")
+    check_problem(client.put(f"{ROOT}/{'x' * 65}", json={}), 422, "collection")
+    headers = {"content-type": "application/json"}
+    check_problem(client.put(f"{ROOT}/x", content=b"{", headers=headers), 400, "not JSON")
+    check_problem(client.put(f"{ROOT}/x", content=b"keep=original"), 415, "application/json")
+    check_problem(client.post(f"{ROOT}/none/items", json={"items": []}), 404, "none")
+    check_problem(client.post(f"{ROOT}/none/search", json={"id": "a"}), 404, "none")
+
+
+def test_images_are_stored_with_ids_labels_and_metadata(
+    client: httpx.Client, make: Callable[..., str]
+) -> None:
+    url = make(keep="thumbnail")
+    files = photos("china", 2)
+    fields = {"ids": ["a", ""], "labels": ["cat", ""], "metadata": ['{"n": 1}', ""]}
+    answer = check_answer(client.post(f"{url}/items", data=fields, files=parts(files)))
+    first, second = answer["data"]
+    assert first == {"index": 0, "id": "a", "status": "created"}
+    assert len(second["id"]) == 32
+    item = check_answer(client.get(f"{url}/items/a"))
+    assert (item["label"], item["metadata"]) == ("cat", {"n": 1})
+    assert np.linalg.norm(item["vector"]) == pytest.approx(1, abs=1e-5)
+    again = client.post(f"{url}/items", data={"ids": "a"}, files=parts(files[:1]))
+    assert check_answer(again)["data"] == [{"index": 0, "id": "a", "status": "updated"}]
+    assert labels(client, url) == {"a": None, second["id"]: None}
+
+
+def test_one_bad_image_fails_alone(client: httpx.Client, make: Callable[..., str]) -> None:
+    url = make()
+    files = [*photos("china", 1), b"", b"text, whatever its name", photos("china", 1)[0][:3000]]
+    fields = {"ids": list("abcd"), "labels": ["x"] * 4}
+    data = check_answer(client.post(f"{url}/items", data=fields, files=parts(files)))["data"]
+    assert [item["index"] for item in data] == [0, 1, 2, 3]
+    assert ["error" in item for item in data] == [False, True, True, True]
+    assert labels(client, url) == {"a": "x"}
+    problem = check_problem(client.post(f"{url}/items", files=parts(files[1:])), 422, "no item")
+    assert [error["index"] for error in problem["errors"]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"vector": [1.0, 2.0]}, "2 numbers"),
+        ({"vector": "zeros"}, "zeros"),
+        ({"vector": "good", "id": "a/b"}, "without '/'"),
+        ({"vector": "good", "id": ".."}, "'..'"),
+        ({"vector": "good", "id": "x" * 257}, "256"),
+        ({"vector": "good", "label": "x\ny"}, "label"),
+        ({"vector": "good", "metadata": {"year": "new"}}, "metadata.year"),
+        ({"vector": "good", "metadata": {"year": 2020.5}}, "metadata.year"),
+        ({"vector": "good", "metadata": {"year": {"a": 1}}}, "metadata.year"),
+        ({"vector": "good", "metadata": {"n": "\0"}}, "NUL"),
+        ({"vector": "good", "metadata": {"n": [[1]]}}, "list"),
+        ({"vector": "good", "metadata": {"n": "x" * 70_000}}, "65,536"),
+        ({"vector": "good", "id": "fine"}, "twice"),
+        ({"vector": "good", "colour": "red"}, "colour"),
+        ({"id": "z"}, "vector"),
+        ("text", "dict"),
+    ],
+)
+def test_one_bad_vector_fails_alone(
+    client: httpx.Client, make: Callable[..., str], dim: int, item: Any, words: str
+) -> None:
+    url = make(metadata_schema={"year": "integer"})
+    known = {"good": [1.0] * dim, "zeros": [0.0] * dim}
+    if isinstance(item, dict) and isinstance(item.get("vector"), str):
+        item = {**item, "vector": known[item["vector"]]}
+    fine = {"id": "fine", "vector": known["good"], "metadata": {"year": 2020}}
+    answer = check_answer(client.post(f"{url}/items", json={"items": [fine, item]}))
+    good, bad = answer["data"]
+    assert good == {"index": 0, "id": "fine", "status": "created"}
+    assert words.lower() in bad["error"]["detail"].lower()
+    assert set(labels(client, url)) == {"fine"}
+
+
+def test_wrong_uploads_are_refused_whole(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = f"{make()}/items"
+    image = parts(photos("china", 1))
+    check_problem(
+        client.post(url, data={"labels": ["a", "b"]}, files=image), 422, "2 labels", "1 images"
+    )
+    check_problem(client.post(url, data={"colour": "red"}, files=image), 422, "colour")
+    check_problem(client.post(url, json={"items": []}), 422, "at least one")
+    check_problem(client.post(url, json={"items": "none"}), 422, "items")
+    body = {**vectors(dim, "a"), "space": "0" * 64}
+    assert check_problem(client.post(url, json=body), 409)["type"].endswith("space-mismatch")
+    check_problem(client.post(url, content=b"x", headers={"content-type": "text/plain"}), 415)
+    nan = json.dumps({"items": [{"vector": [float("nan")]}]})
+    headers = {"content-type": "application/json"}
+    check_problem(client.post(url, content=nan, headers=headers), 400, "JSON")
+
+
+def test_an_archive_with_a_folder_a_class(client: httpx.Client, make: Callable[..., str]) -> None:
+    url = make()
+    china, flower = photos("china", 2), photos("flower", 1)
+    archive = zipped(
+        {
+            "set/china/1.jpg": china[0],
+            "set/china/2.jpg": china[1],
+            "set/flower/1.jpg": flower[0],
+            "set/flower/broken.jpg": b"broken",
+            "__MACOSX/set/china/._1.jpg": b"junk",
+            "set/.DS_Store": b"junk",
+        }
+    )
+    data = check_answer(client.post(f"{url}/items", files=archive))["data"]
+    assert [item["path"] for item in data if "error" in item] == ["set/flower/broken.jpg"]
+    expected = {
+        "set:china:1.jpg": "china",
+        "set:china:2.jpg": "china",
+        "set:flower:1.jpg": "flower",
+    }
+    assert labels(client, url) == expected
+    repeated = check_answer(client.post(f"{url}/items", files=archive))["data"]
+    assert [item.get("status") for item in repeated] == ["updated"] * 3 + [None]
+
+
+def test_an_archive_with_a_table_of_labels(client: httpx.Client, make: Callable[..., str]) -> None:
+    url = make()
+    (image,) = photos("china", 1)
+    table = "\ufeffpath,label,split\r\none.jpg,Tor,train\r\nsub/two.jpg,,train\r\n".encode()
+    archive = zipped({"one.jpg": image, "sub/two.jpg": image, "labels.csv": table})
+    check_answer(client.post(f"{url}/items", files=archive))
+    assert labels(client, url) == {"one.jpg": "Tor", "sub:two.jpg": None}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"../../etc/x/a.jpg": b"x"}, "leads out"),
+        ({"/abs/a.jpg": b"x"}, "leads out"),
+        ({"C:\\x\\a.jpg": b"x"}, "leads out"),
+        ({"a.jpg": b"x"}, "folder"),
+        ({}, "no file"),
+        ({"labels.csv": b"path,label\nnone.jpg,cat\n"}, "none.jpg"),
+        ({"labels.csv": b"file,class\na.jpg,cat\n", "a.jpg": b"x"}, "path and label"),
+    ],
+)
+def test_hostile_archives_are_refused(
+    client: httpx.Client, make: Callable[..., str], files: dict[str, bytes], words: str
+) -> None:
+    url = make()
+    check_problem(client.post(f"{url}/items", files=zipped(files)), 422, words)
+    assert labels(client, url) == {}
+
+
+def test_an_archive_that_swells_is_refused(client: httpx.Client, make: Callable[..., str]) -> None:
+    url = make()
+    bomb = zipped({f"a/{i}.jpg": bytes(100_000_000) for i in range(6)})
+    check_problem(client.post(f"{url}/items", files=bomb), 413, "once unpacked")
+    bad = {"archive": ("a.zip", b"PK not really", "application/zip")}
+    check_problem(client.post(f"{url}/items", files=bad), 422, "zip")
+    both = [*parts(photos("china", 1)), ("archive", bomb["archive"])]
+    check_problem(client.post(f"{url}/items", files=both), 422, "archive alone")
+
+
+@pytest.mark.parametrize("keep", ["nothing", "thumbnail", "original"])
+def test_thumbnails_are_kept_as_the_collection_says(
+    client: httpx.Client, make: Callable[..., str], keep: str, dim: int
+) -> None:
+    url = make(keep=keep)
+    photo = jpeg(Image.open(io.BytesIO(photos("china", 1)[0])).resize((600, 300)))
+    check_answer(client.post(f"{url}/items", data={"ids": "a"}, files=parts([photo])))
+    answer = client.get(f"{url}/items/a/thumbnail")
+    if keep == "nothing":
+        check_problem(answer, 404, "keeps nothing")
+        return
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(answer.content)).size == (256, 128)
+    # A vector in the place of an image leaves no picture of what is no longer there.
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "a")))
+    check_problem(client.get(f"{url}/items/a/thumbnail"), 404, "no thumbnail")
+    check_problem(client.get(f"{url}/items/b/thumbnail"), 404, "no item")
+
+
+def test_items_are_read_page_by_page(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = f"{make()}/items"
+    check_answer(client.post(url, json=vectors(dim, "abcdefg")))
+    seen, cursor = [], None
+    while cursor or not seen:
+        page = check_answer(
+            client.get(url, params={"limit": 3, "cursor": cursor} if cursor else {"limit": 3})
+        )
+        seen += [item["id"] for item in page["data"]]
+        cursor = page["next_cursor"]
+    assert seen == list("abcdefg")
+    found = check_answer(client.get(url, params={"filter": '{"id": "c"}', "vectors": "true"}))[
+        "data"
+    ]
+    assert [(item["id"], len(item["vector"])) for item in found] == [("c", dim)]
+    for params in (
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"cursor": "x"},
+        {"filter": "{"},
+        {"filter": "[]"},
+    ):
+        check_problem(client.get(url, params=params), 422, next(iter(params)))
+
+
+def test_an_item_is_changed_in_part(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make(metadata_schema={"year": "integer"})
+    body = vectors(dim, "a", label="cat", metadata={"year": 1, "site": "n", "o": {"x": 1, "y": 2}})
+    check_answer(client.post(f"{url}/items", json=body))
+    url = f"{url}/items/a"
+    before = check_answer(client.get(url))
+    changed = check_answer(client.patch(url, json={"metadata": {"site": None, "o": {"x": 3}}}))
+    assert changed["metadata"] == {"year": 1, "o": {"x": 3, "y": 2}}
+    assert (changed["label"], changed["vector"]) == ("cat", before["vector"])
+    assert check_answer(client.patch(url, json={"label": None}))["label"] is None
+    check_problem(client.patch(url, json={"metadata": {"year": "new"}}), 422, "metadata.year")
+    check_problem(client.patch(url, json={"vector": [1]}), 422, "vector")
+    check_problem(client.patch(f"{url}x", json={"label": "x"}), 404, "'ax'")
+    assert check_answer(client.get(url))["metadata"] == {"year": 1, "o": {"x": 3, "y": 2}}
+
+
+def test_items_are_deleted_by_id_and_by_filter(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "abc", label="cat")))
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "xyz", label="dog")))
+    delete = f"{url}/items:delete"
+    assert check_answer(client.post(delete, json={"ids": ["a", "a", "none"]}))["deleted"] == 1
+    assert check_answer(client.post(delete, json={"filter": {"label": "dog"}}))["deleted"] == 3
+    assert set(labels(client, url)) == {"b", "c"}
+    for body in (
+        {},
+        {"ids": ["b"], "filter": {"label": "cat"}},
+        {"filter": {}},
+        {"filter": {"x": 1}},
+    ):
+        check_problem(client.post(delete, json=body), 422)
+    assert client.delete(f"{url}/items/b").status_code == 204
+    check_problem(client.delete(f"{url}/items/b"), 404, "'b'")
+    assert set(labels(client, url)) == {"c"}
+
+
+def test_ids_of_any_script_work_in_urls(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    odd = ["Zürich 1?x=2", "100%", "a#b", "猫", "x:delete"]
+    rows = vectors(dim, "abcde")["items"]
+    new = [{**row, "id": item_id} for row, item_id in zip(rows, odd, strict=True)]
+    check_answer(client.post(f"{url}/items", json={"items": new}))
+    for item_id in odd:
+        quoted = quote(item_id, safe="")
+        item = client.get(f"{url}/items/{quoted}")
+        assert item.status_code == 200, item.text
+        assert item.json()["id"] == item_id
+
+
+def test_search_by_image_vector_item_and_examples(
+    client: httpx.Client, make: Callable[..., str]
+) -> None:
+    url = make()
+    files = photos("china", 6) + photos("flower", 6)
+    fields = {
+        "ids": [f"p{i}" for i in range(12)],
+        "labels": ["china"] * 6 + ["flower"] * 6,
+        "metadata": [json.dumps({"n": i}) for i in range(12)],
+    }
+    check_answer(client.post(f"{url}/items", data=fields, files=parts(files)))
+    asked = f"{url}/search"
+    by_image = check_answer(client.post(asked, data={"k": "12"}, files=parts(files[3:4], "image")))
+    assert by_image["matches"][0]["id"] == "p3"
+    assert by_image["matches"][0]["score"] == pytest.approx(1, abs=1e-4)
+    assert by_image["matches"][0]["metadata"] == {"n": 3}
+    scores = [match["score"] for match in by_image["matches"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 12
+    vector = check_answer(client.get(f"{url}/items/p3"))["vector"]
+    by_vector = check_answer(client.post(asked, json={"vector": vector, "k": 12}))
+    assert [m["id"] for m in by_vector["matches"]] == [m["id"] for m in by_image["matches"]]
+    by_id = check_answer(client.post(asked, json={"id": "p3", "k": 12}))
+    assert [m["id"] for m in by_id["matches"]] == [m["id"] for m in by_image["matches"][1:]]
+    body = {"positive": ["p0", "p1"], "negative": ["p7"], "k": 3, "filter": {"label": "china"}}
+    matches = check_answer(client.post(asked, json=body))["matches"]
+    assert len(matches) == 3
+    assert {m["label"] for m in matches} == {"china"}
+    assert not {"p0", "p1", "p7"} & {m["id"] for m in matches}
+    form = {"filter": '{"metadata.n": {"gte": 10}}'}
+    filtered = check_answer(client.post(asked, data=form, files=parts(files[:1], "image")))
+    assert {m["id"] for m in filtered["matches"]} == {"p10", "p11"}
+
+
+def test_wrong_searches_are_refused(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "ab")))
+    url = f"{url}/search"
+    for body, words in [
+        ({"id": "a", "k": 0}, "k must be"),
+        ({"id": "a", "k": 1001}, "k must be"),
+        ({"id": "a", "k": "many"}, "k"),
+        ({}, "exactly one"),
+        ({"id": "a", "vector": [1.0]}, "exactly one"),
+        ({"negative": ["a"]}, "exactly one"),
+        ({"id": "a", "negative": ["b"]}, "positive"),
+        ({"vector": [1.0]}, "1 numbers"),
+        ({"id": "a", "filter": {"colour": "red"}}, "colour"),
+    ]:
+        check_problem(client.post(url, json=body), 422, words)
+    check_problem(client.post(url, json={"id": "none"}), 404, "'none'")
+    wrong = {"vector": [1.0] * dim, "space": "0" * 64}
+    check_problem(client.post(url, json=wrong), 409, "space")
+    image = parts(photos("china", 1), "image")
+    check_problem(client.post(url, data={"k": "0"}, files=image), 422, "k must be")
+    check_problem(client.post(url, data={"filter": "{"}, files=image), 422, "filter")
+    check_problem(client.post(url, files=parts([b"text"], "image")), 422, "image")
+    check_problem(client.post(url, files=[*image, *image]), 422, "exactly one")
+    assert (
+        check_answer(client.post(url, json={"id": "a", "filter": {"label": "x"}}))["matches"] == []
+    )
+
+
+def test_two_gateways_on_one_database_see_each_others_writes(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    first, second = start_gateway(), start_gateway()
+    url = f"{ROOT}/shared"
+    with first.client() as one, second.client() as two:
+        dim = check_answer(one.put(url, json={}), 201)["dim"]
+        for turn, ids in enumerate(["a", "bc", "def"]):
+            writer, reader = (one, two) if turn % 2 else (two, one)
+            check_answer(writer.post(f"{url}/items", json=vectors(dim, ids)))
+            for client in (reader, writer):
+                body = {"vector": [1.0] * dim, "k": 100}
+                found = check_answer(client.post(f"{url}/search", json=body))["matches"]
+                assert {m["id"] for m in found} == set("abcdef"[: (turn + 1) * (turn + 2) // 2])
+        one.delete(f"{url}/items/a")
+        found = check_answer(two.post(f"{url}/search", json={"id": "b", "k": 9}))["matches"]
+        assert {m["id"] for m in found} == set("cdef")
+        assert two.delete(url).status_code == 204
+        check_problem(one.post(f"{url}/search", json={"id": "b"}), 404)
