@@ -171,4 +171,6 @@ def _valid(content: Any, model: type[Body]) -> Body | ItemError:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return invalid_item(f"{where}: {first['msg']}" if where else first["msg"])
+        # pydantic would name the Python class that it expects.
+        said = "must be a JSON object" if first["type"] == "model_type" else first["msg"]
+        return invalid_item(f"{where}: {said}" if where else f"the body: {said}")

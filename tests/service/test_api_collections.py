@@ -74,7 +74,7 @@ def test_a_collection_is_made_found_listed_and_removed(
         ({"metadata_schema": {"year": "date"}}, 422, "metadata_schema.year"),
         ({"metadata_schema": {"": "string"}}, 422, "metadata_schema"),
         ({"colour": "red"}, 422, "colour"),
-        ([], 422, "dictionary"),
+        ([], 422, "JSON object"),
     ],
 )
 def test_what_cannot_be_a_collection_is_refused(
