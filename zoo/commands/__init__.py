@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.commands import embed, export, list_, serve, show, train, verify
+from zoo.commands import embed, evaluate, export, list_, serve, show, train, verify
 from zoo.commands.console import reported
 
 app = typer.Typer(
@@ -50,4 +50,5 @@ _add("list", _PACKAGES, list_.list_models)
 _add("show", _PACKAGES, show.show)
 _add("verify", _PACKAGES, verify.verify)
 _add("train", _TRAIN, train.train)
+_add("evaluate", _TRAIN, evaluate.evaluate)
 _add("export", _TRAIN, export.export)

@@ -28,7 +28,7 @@ _EXTRAS = {
     "torch": "train",
     "lightning_fabric": "train",
     "matplotlib": "train",
-    "tensorboard": "train",
+    "skimage": "train",
 }
 
 

@@ -89,10 +89,10 @@ def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["P
         others = _packed(path, recipe.stored_side, None)
         for index, source in enumerate(sources):
             near = near_duplicates(source.pixels, others.pixels)
-            message = (
-                f"{source.name}: {near.sum()} of {len(source)} images are near {path} and left out"
+            stderr().print(
+                f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}",
+                markup=False,
             )
-            stderr().print(message, markup=False)
             if near.any():
                 sources[index] = source.select(~near)
     return sources
