@@ -1,15 +1,16 @@
 """`zoo export`."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.commands.console import need, stderr, stdout
+from zoo.commands.console import known_errors, need, stderr, stdout
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.images import Pixels
+    from zoo.images import InputBlock, Pixels
 
 _CALIBRATION = 4096
 
@@ -31,8 +32,11 @@ def export(
         list[str] | None, typer.Option(help="sqrt, unit, centre or whiten, repeated in order.")
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(exists=True, help="Images for centre and whiten, such as the training data."),
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            help="Images for centre and whiten, such as the training data, repeated for several.",
+        ),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(min=1, help="Directions that whiten keeps; without it, all.")
@@ -60,7 +64,7 @@ def export(
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{where}: {first['msg']}") from None
-    calibration = _squares(data, block.size) if data else None
+    calibration = _squares(data, block) if data else None
     package = export_run(
         run,
         name,
@@ -95,18 +99,22 @@ def _next_version(name: str) -> str:
     return str(1 + max((int(v) for v in versions if v.isdigit()), default=0))
 
 
-def _squares(source: Path, size: int) -> "Pixels":
-    """Up to 4,096 images of the source, spread over it."""
+def _squares(sources: list[Path], block: "InputBlock") -> "Pixels":
+    """A random sample of the train splits, read as the gateway would."""
     import numpy as np  # noqa: PLC0415
 
-    from training.data import DataError, pack  # noqa: PLC0415
-    from zoo.commands.console import known_errors  # noqa: PLC0415
-    from zoo.store import zoo_home  # noqa: PLC0415
+    from training.data import DataError, list_entries, read_files  # noqa: PLC0415
+    from zoo.images import ImageError, read_square  # noqa: PLC0415
 
+    squares = []
     with known_errors(DataError):
-        packed = pack(source, zoo_home() / "cache" / "packed", size, "train")
-    if packed.pixels.shape[1] != size:
-        raise ZooError(f"{source}: its images are smaller than the input's {size} pixels")
-    rows = np.unique(np.linspace(0, len(packed) - 1, min(len(packed), _CALIBRATION)).astype(int))
-    squares: Pixels = packed.pixels[rows]
-    return squares
+        for source in sources:
+            entries = list_entries(source, "train")
+            chosen = np.random.default_rng(0).permutation(len(entries))
+            chosen = np.sort(chosen[: _CALIBRATION // len(sources)])
+            for _, data in read_files(source, [entries[row] for row in chosen]):
+                with contextlib.suppress(ImageError):
+                    squares.append(read_square(data, block))
+    if not squares:
+        raise ZooError(f"none of the images of {sources[0]} can be read")
+    return np.stack(squares)
