@@ -12,4 +12,6 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     centre = share + z * z / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     divisor = 1 + z * z / count
-    return max(0.0, (centre - half) / divisor), min(1.0, (centre + half) / divisor)
+    # The interval holds the share; rounding must not put it outside.
+    low, high = (centre - half) / divisor, (centre + half) / divisor
+    return max(0.0, min(low, share)), min(1.0, max(high, share))

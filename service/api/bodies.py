@@ -173,4 +173,4 @@ def _valid(content: Any, model: type[Body]) -> Body | ItemError:
         where = ".".join(str(part) for part in first["loc"])
         # pydantic would name the Python class that it expects.
         said = "must be a JSON object" if first["type"] == "model_type" else first["msg"]
-        return invalid_item(f"{where}: {said}" if where else f"the body: {said}")
+        return invalid_item(f"{where}: {said}" if where else said)

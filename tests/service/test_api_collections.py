@@ -142,7 +142,7 @@ def test_one_bad_image_fails_alone(client: httpx.Client, make: Callable[..., str
         ({"vector": "good", "id": "fine"}, "twice"),
         ({"vector": "good", "colour": "red"}, "colour"),
         ({"id": "z"}, "vector"),
-        ("text", "dict"),
+        ("text", "JSON object"),
     ],
 )
 def test_one_bad_vector_fails_alone(

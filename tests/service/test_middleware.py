@@ -34,7 +34,7 @@ def test_each_key_opens(locked: Gateway, key: str) -> None:
     "headers",
     [
         {},
-        bearer(""),
+        {"Authorization": "Bearer"},
         bearer("first"),
         bearer("first-key, second-key"),
         {"Authorization": "first-key"},
