@@ -85,8 +85,6 @@ def export_run(
     served = _served(state, described, serving)
     with new_package(name, version) as folder:
         write_weights(served, folder / WEIGHTS)
-        # The reference is the network with the weights as stored, not as trained.
-        load_weights(served, halved(served), str(run))
         architecture, layer = served.encoder.architecture, serving.layer
         digests = tensor_digests(folder / WEIGHTS)
         space = space_digest(digests, architecture, layer, serving.block)
@@ -157,6 +155,8 @@ def _served(state: dict[str, Any], described: dict[str, Any], serving: Serving) 
         dim = min(dim, serving.whitened_dim or dim)
     served = ServedEncoder(architecture, serving.layer, serving.block, dim)
     served.encoder = encoder
+    # The reference is the network with the weights as stored, not as trained.
+    load_weights(served, halved(served), "the checkpoint")
     served.eval()
     if {"centre", "whiten"} & set(serving.layer.steps):
         if serving.calibration is None:
