@@ -48,7 +48,7 @@ def test_class_folders_are_labels(place, tmp_path) -> None:
     ]
 
 
-TABLE = "path,label,split\nb/2.jpg,dog,val\na/1.PNG,cat,train\ntop.bmp,,\ngone.jpg,cat,train\n"
+TABLE = "path,label,split\nb/2.jpg,dog,val\na/1.PNG,cat,train\ntop.bmp,,\n"
 
 
 def test_a_table_gives_labels_and_splits_and_the_files_it_lists_are_the_images(
@@ -61,6 +61,12 @@ def test_a_table_gives_labels_and_splits_and_the_files_it_lists_are_the_images(
         Entry("top.bmp", "", ""),
     ]
     assert [e.path for e in list_entries(source, "val")] == ["b/2.jpg", "top.bmp"]
+
+
+def test_a_table_that_lists_what_is_not_there_is_refused(place, tmp_path) -> None:
+    source = place(write(tmp_path / "data", TABLE + "gone.jpg,cat,train\n"))
+    with pytest.raises(DataError, match=r"lists 'gone\.jpg', which is not there"):
+        list_entries(source)
 
 
 def test_bytes_come_with_their_entry_in_whatever_order_the_source_has(place, tmp_path) -> None:
