@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint types units format openapi schema help
+.PHONY: run test lint types units format help
 
 run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
 	@exec $(BIN)/zoo serve --port $(PORT)

@@ -1,4 +1,11 @@
-"""SimCLR, ResNet-18 for small photos, in about two hours of two CPU cores."""
+"""SimCLR, ResNet-18 for small photos, on two CPU cores; the built-in encoder's recipe.
+
+On 40,000 tiny-ImageNet and 50,000 CIFAR-10 training images: 1,755 steps in 92 minutes of two cores
+that did other work too (about 105 source images a second at 40 px). Served at 80 px from layer3 and
+layer4 with sqrt, unit and centre, seed 0, last epoch, measured by `zoo evaluate`: kNN 56.6% and
+linear 63.8% on CIFAR-10 (stored as JPEG); 12.6% and 21.9% on tiny-ImageNet's `val` images of 200
+classes. `compile` needs a C++ compiler.
+"""
 
 from training.augment import Augmentation
 from training.methods import SimCLRSettings
