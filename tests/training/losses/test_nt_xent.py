@@ -1,10 +1,15 @@
 import math
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import Tensor
 
-from training.losses import nt_xent
+from training.losses import nt_xent, nt_xent_global
 
 
 def brute_force(first: Tensor, second: Tensor, temperature: float) -> Tensor:
@@ -30,7 +35,7 @@ def views(n: int, d: int) -> tuple[Tensor, Tensor]:
     return first.requires_grad_(), second.requires_grad_()
 
 
-@pytest.mark.parametrize("temperature", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("temperature", [0.01, 0.05, 0.5, 2.0])
 @pytest.mark.parametrize(("n", "d"), [(2, 3), (5, 4), (8, 16)])
 def test_value_and_gradient_equal_the_double_loop(n: int, d: int, temperature: float) -> None:
     pair = views(n, d)
@@ -39,6 +44,52 @@ def test_value_and_gradient_equal_the_double_loop(n: int, d: int, temperature: f
     torch.testing.assert_close(
         torch.autograd.grad(got, pair), torch.autograd.grad(want, pair), atol=1e-11, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("budget", [1, 40, 48, 10_000])
+def test_the_height_of_the_tiles_changes_nothing(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[nt_xent.__module__], "_TILE_CPU", budget)
+    pair = views(8, 5)
+    got, want = nt_xent(*pair, 0.1), brute_force(*pair, 0.1)
+    torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(
+        torch.autograd.grad(got, pair), torch.autograd.grad(want, pair), atol=1e-11, rtol=1e-9
+    )
+
+
+def test_single_precision_holds_at_a_low_temperature() -> None:
+    first, _ = views(300, 16)
+    second = first + 0.5 * views(300, 16)[1]
+    exact = nt_xent(first, second, 0.025)
+    single = nt_xent(first.float(), second.float(), 0.025)
+    assert float(single.detach()) == pytest.approx(float(exact.detach()), rel=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [3])
+def test_ranks_together_have_the_loss_and_the_gradient_of_one_process(ranks: int) -> None:
+    pair = views(6, 4)
+    loss = nt_xent(*pair, 0.2)
+    want = torch.autograd.grad(loss, pair)
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(_rank, (ranks, folder), nprocs=ranks)  # type: ignore[no-untyped-call]
+        found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(ranks)]
+    for value, _ in found:
+        torch.testing.assert_close(value, loss.detach())
+    for view in range(2):
+        together = torch.cat([gradients[view] for _, gradients in found]) / ranks
+        torch.testing.assert_close(together, want[view])
+
+
+def _rank(rank: int, ranks: int, folder: str) -> None:
+    store = dist.FileStore(f"{folder}/store", ranks)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=ranks)
+    first, second = (x.chunk(ranks)[rank].detach().requires_grad_() for x in views(6, 4))
+    loss = nt_xent_global(first, second, 0.2)
+    gradients = torch.autograd.grad(loss, (first, second))
+    torch.save((loss.detach(), gradients), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
 
 
 def test_the_gradient_agrees_with_finite_differences() -> None:
