@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
 from service.errors import ServiceError, UnavailableError
+
+log = structlog.get_logger()
 
 HEAD = "0001"
 """The newest migration; a test holds it equal to the folder's."""
@@ -67,11 +70,15 @@ def open_database(url: str) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees one state of the database throughout, and is never in the way."""
+    """A transaction that sees one state of the database throughout, and is never in the way.
+
+    Raises:
+        UnavailableError: the database cannot be reached, or fails.
+    """
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with engine.connect().execution_options(**options) as connection:
+    with _working(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
@@ -82,18 +89,30 @@ def writing(engine: Engine) -> Iterator[Connection]:
     When this returns, what was written is on disk: only then may a caller be told so.
 
     Raises:
-        UnavailableError: others kept SQLite's one writer's place for `BUSY_SECONDS`.
+        UnavailableError: the database cannot be reached, or fails; or others kept SQLite's one
+            writer's place for `BUSY_SECONDS`.
     """
     options = {_WRITES: True}
+    with (
+        _working(),
+        engine.connect().execution_options(**options) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def _working() -> Iterator[None]:
+    """Tell a caller to come again where the database, not the request, is at fault."""
     try:
-        with engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
+        yield
     except exc.OperationalError as error:
-        if "database is locked" not in str(error.orig):
-            raise
-        raise UnavailableError(
-            "the database is busy with other writes; send the request again", retry_after=1
-        ) from None
+        if "database is locked" in str(error.orig):
+            detail = "the database is busy with other writes; send the request again"
+        else:
+            log.error("database failed", error=str(error.orig))
+            detail = "the database does not answer; the gateway's log says why; send it again"
+        raise UnavailableError(detail, retry_after=1) from None
 
 
 def _sqlite(path: str | None, url: Any) -> Engine:

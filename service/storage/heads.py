@@ -147,7 +147,8 @@ def change_examples(
     """
     with writing(database) as connection:
         head_id = _lock(connection, name)
-        gone = [*remove, *(example.id for example in put)]
+        gone = [example_id for example_id in remove if "\0" not in example_id]
+        gone += [example.id for example in put]
         for start in range(0, len(gone), 1000):
             some = _labels.c.example_id.in_(gone[start : start + 1000])
             connection.execute(delete(_labels).where(_labels.c.head_id == head_id, some))
@@ -323,6 +324,8 @@ def _this_version(connection: Connection, name: str, number: int | None) -> Any:
     """The condition that picks a version; raises NotFoundError where there is none."""
     head = _find(connection, name)
     wanted = head.live if number is None else number
+    if not 1 <= wanted <= head.last:  # also what no column could hold
+        raise NotFoundError(f"the head {name!r} has no version {wanted}; it has 1 to {head.last}")
     where = and_(_versions.c.head_id == _id(connection, name), _versions.c.version == wanted)
     if connection.scalar(select(func.count()).select_from(_versions).where(where)) == 0:
         raise NotFoundError(f"the head {name!r} has no version {wanted}; it has 1 to {head.last}")

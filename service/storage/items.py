@@ -14,6 +14,7 @@ from sqlalchemy import (
     Row,
     bindparam,
     delete,
+    false,
     insert,
     select,
     update,
@@ -218,7 +219,7 @@ def get_file(database: Engine, collection: Collection, item_id: str, kind: str) 
 def keys_of(connection: Connection, collection: Collection, ids: Sequence[str]) -> dict[str, int]:
     """id -> key of those ids that are there."""
     found: dict[str, int] = {}
-    for some in _chunks(ids):
+    for some in _chunks([item_id for item_id in ids if "\0" not in item_id]):
         query = select(_items.c.item_id, _items.c.pk).where(
             _items.c.collection_id == collection.id, _items.c.item_id.in_(some)
         )
@@ -286,6 +287,8 @@ def _item(row: Row[Any]) -> Item:
 
 
 def _this(collection: Collection, item_id: str) -> ColumnElement[bool]:
+    if "\0" in item_id:  # no id has one, and PostgreSQL refuses to compare with it
+        return false()
     return (_items.c.collection_id == collection.id) & (_items.c.item_id == item_id)
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from service import openapi
+from tests.service.databases import DATABASES, empty_database
 
 ROOT = Path(__file__).parents[2]
 STARTS_WITHIN = 240  # seconds; generous, for a machine that is busy with other work
@@ -87,10 +89,21 @@ def _ready(url: str) -> bool:
         return False
 
 
+on_both_databases = pytest.mark.parametrize("database", DATABASES, indirect=True)
+"""Marks tests, or a module of them, that are run over PostgreSQL too."""
+
+
+@pytest.fixture(scope="session", params=["sqlite"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database that gateways use; SQLite where a test does not ask for both."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway for all tests that do not change its settings or stop it."""
-    with run_gateway(tmp_path_factory.mktemp("gateway")) as running:
+    home = tmp_path_factory.mktemp("gateway")
+    with empty_database(database, home) as url, run_gateway(home, ZOO_DATABASE_URL=url) as running:
         yield running
 
 
@@ -102,10 +115,16 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
-    """Start gateways of one's own: `start_gateway(ZOO_MAX_QUEUE="4")`, all on one home."""
+def start_gateway(database: str, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Start gateways of one's own: `start_gateway(ZOO_MAX_QUEUE="4")`, all on one database."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(run_gateway(tmp_path / "home", **settings))
+        url = stack.enter_context(empty_database(database, tmp_path))
+
+        def start(**settings: str) -> Gateway:
+            settings = {"ZOO_DATABASE_URL": url, **settings}
+            return stack.enter_context(run_gateway(tmp_path / "home", **settings))
+
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +139,24 @@ def space(gateway: Gateway) -> str:
     """Embedding space of the default model."""
     with gateway.client() as connected:
         return str(connected.get("/v1/models").json()["data"][0]["space"])
+
+
+@pytest.fixture
+def make(client: httpx.Client) -> Callable[..., str]:
+    """Makes a collection of a name of its own; its URL."""
+
+    def make_one(**body: Any) -> str:
+        url = f"/v1/collections/c-{uuid.uuid4().hex[:12]}"
+        check_answer(client.put(url, json=body), 201)
+        return url
+
+    return make_one
+
+
+def labels(client: httpx.Client, url: str) -> dict[str, str | None]:
+    """id -> label of all items of a collection of at most 1000."""
+    page = check_answer(client.get(f"{url}/items", params={"limit": 1000}))
+    return {item["id"]: item["label"] for item in page["data"]}
 
 
 def photos(name: str, count: int, seed: int = 0) -> list[bytes]:

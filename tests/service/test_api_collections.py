@@ -2,8 +2,6 @@
 
 import io
 import json
-import uuid
-import zipfile
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -12,30 +10,23 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import text
 
-from tests.service.conftest import Gateway, check_answer, check_problem, jpeg, parts, photos
+from tests.service.conftest import (
+    Gateway,
+    check_answer,
+    check_problem,
+    jpeg,
+    labels,
+    on_both_databases,
+    parts,
+    photos,
+)
+from tests.service.databases import postgres_server
 
 ROOT = "/v1/collections"
 
-
-@pytest.fixture
-def make(client: httpx.Client) -> Callable[..., str]:
-    """Makes a collection of a name of its own; its URL."""
-
-    def make_one(**body: Any) -> str:
-        url = f"{ROOT}/c-{uuid.uuid4().hex[:12]}"
-        check_answer(client.put(url, json=body), 201)
-        return url
-
-    return make_one
-
-
-def zipped(files: dict[str, bytes]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in files.items():
-            archive.writestr(path, content)
-    return {"archive": ("photos.zip", buffer.getvalue(), "application/zip")}
+pytestmark = on_both_databases
 
 
 def vectors(dim: int, ids: str, **more: Any) -> dict[str, Any]:
@@ -44,11 +35,6 @@ def vectors(dim: int, ids: str, **more: Any) -> dict[str, Any]:
     return {
         "items": [{"id": i, "vector": v.tolist(), **more} for i, v in zip(ids, rows, strict=True)]
     }
-
-
-def labels(client: httpx.Client, url: str) -> dict[str, str | None]:
-    page = check_answer(client.get(f"{url}/items", params={"limit": 1000}))
-    return {item["id"]: item["label"] for item in page["data"]}
 
 
 def test_a_collection_is_made_found_listed_and_removed(
@@ -177,70 +163,6 @@ def test_wrong_uploads_are_refused_whole(
     nan = json.dumps({"items": [{"vector": [float("nan")]}]})
     headers = {"content-type": "application/json"}
     check_problem(client.post(url, content=nan, headers=headers), 400, "JSON")
-
-
-def test_an_archive_with_a_folder_a_class(client: httpx.Client, make: Callable[..., str]) -> None:
-    url = make()
-    china, flower = photos("china", 2), photos("flower", 1)
-    archive = zipped(
-        {
-            "set/china/1.jpg": china[0],
-            "set/china/2.jpg": china[1],
-            "set/flower/1.jpg": flower[0],
-            "set/flower/broken.jpg": b"broken",
-            "__MACOSX/set/china/._1.jpg": b"junk",
-            "set/.DS_Store": b"junk",
-        }
-    )
-    data = check_answer(client.post(f"{url}/items", files=archive))["data"]
-    assert [item["path"] for item in data if "error" in item] == ["set/flower/broken.jpg"]
-    expected = {
-        "set:china:1.jpg": "china",
-        "set:china:2.jpg": "china",
-        "set:flower:1.jpg": "flower",
-    }
-    assert labels(client, url) == expected
-    repeated = check_answer(client.post(f"{url}/items", files=archive))["data"]
-    assert [item.get("status") for item in repeated] == ["updated"] * 3 + [None]
-
-
-def test_an_archive_with_a_table_of_labels(client: httpx.Client, make: Callable[..., str]) -> None:
-    url = make()
-    (image,) = photos("china", 1)
-    table = "\ufeffpath,label,split\r\none.jpg,Tor,train\r\nsub/two.jpg,,train\r\n".encode()
-    archive = zipped({"one.jpg": image, "sub/two.jpg": image, "labels.csv": table})
-    check_answer(client.post(f"{url}/items", files=archive))
-    assert labels(client, url) == {"one.jpg": "Tor", "sub:two.jpg": None}
-
-
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ({"../../etc/x/a.jpg": b"x"}, "leads out"),
-        ({"/abs/a.jpg": b"x"}, "leads out"),
-        ({"C:\\x\\a.jpg": b"x"}, "leads out"),
-        ({"a.jpg": b"x"}, "folder"),
-        ({}, "no file"),
-        ({"labels.csv": b"path,label\nnone.jpg,cat\n"}, "none.jpg"),
-        ({"labels.csv": b"file,class\na.jpg,cat\n", "a.jpg": b"x"}, "path and label"),
-    ],
-)
-def test_hostile_archives_are_refused(
-    client: httpx.Client, make: Callable[..., str], files: dict[str, bytes], words: str
-) -> None:
-    url = make()
-    check_problem(client.post(f"{url}/items", files=zipped(files)), 422, words)
-    assert labels(client, url) == {}
-
-
-def test_an_archive_that_swells_is_refused(client: httpx.Client, make: Callable[..., str]) -> None:
-    url = make()
-    bomb = zipped({f"a/{i}.jpg": bytes(100_000_000) for i in range(6)})
-    check_problem(client.post(f"{url}/items", files=bomb), 413, "once unpacked")
-    bad = {"archive": ("a.zip", b"PK not really", "application/zip")}
-    check_problem(client.post(f"{url}/items", files=bad), 422, "zip")
-    both = [*parts(photos("china", 1)), ("archive", bomb["archive"])]
-    check_problem(client.post(f"{url}/items", files=both), 422, "archive alone")
 
 
 @pytest.mark.parametrize("keep", ["nothing", "thumbnail", "original"])
@@ -407,6 +329,91 @@ def test_wrong_searches_are_refused(
     assert (
         check_answer(client.post(url, json={"id": "a", "filter": {"label": "x"}}))["matches"] == []
     )
+
+
+@pytest.mark.parametrize(
+    ("filter", "ids"),
+    [
+        ({"label": "cat"}, "ad"),
+        ({"label": {"gte": "cat", "lt": "dog"}}, "ad"),
+        ({"label": {"exists": True}}, "abd"),
+        ({"id": {"in": ["a", "c", "nobody"]}}, "ac"),
+        ({"metadata.site": "north"}, "ac"),
+        ({"metadata.site": {"in": ["south", "Zürich"]}}, "bd"),
+        ({"metadata.year": {"gte": 2021}}, "bd"),
+        ({"metadata.year": {"gt": 2020, "lte": 2022}}, "b"),
+        ({"metadata.sold": True}, "b"),
+        ({"metadata.place.city": "Bern"}, "d"),
+        ({"not": {"metadata.site": "north"}}, "bd"),
+        ({"and": [{"label": "cat"}, {"metadata.year": {"gte": 2021}}]}, "d"),
+        ({"or": [{"label": "dog"}, {"metadata.year": 2020}]}, "ab"),
+        ({"metadata.nobody": {"exists": True}}, ""),
+    ],
+)
+def test_a_search_finds_only_what_the_filter_holds_for(
+    client: httpx.Client, filtered: str, dim: int, filter: Any, ids: str
+) -> None:
+    body = {"vector": [1.0] * dim, "k": 10, "filter": filter}
+    found = check_answer(client.post(f"{filtered}/search", json=body))["matches"]
+    assert {match["id"] for match in found} == set(ids)
+
+
+@pytest.fixture(scope="module")
+def filtered(gateway: Gateway, dim: int) -> str:
+    """A collection of four items that filters tell apart."""
+    url = f"{ROOT}/filtered"
+    about: list[tuple[str | None, dict[str, Any]]] = [
+        ("cat", {"site": "north", "year": 2020}),
+        ("dog", {"site": "south", "year": 2021.5, "sold": True}),
+        (None, {"site": ["north", "east"], "year": "2020"}),
+        ("cat", {"site": "Zürich", "year": 2023, "place": {"city": "Bern"}}),
+    ]
+    rows = vectors(dim, "abcd")["items"]
+    new = [
+        {**row, "label": label, "metadata": metadata}
+        for row, (label, metadata) in zip(rows, about, strict=True)
+    ]
+    with gateway.client() as client:
+        check_answer(client.put(url, json={}), 201)
+        check_answer(client.post(f"{url}/items", json={"items": new}))
+    return url
+
+
+def test_ids_that_no_item_can_have_are_not_found(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "a")))
+    for item_id in ("\0", "x" * 10_000):
+        check_problem(client.get(f"{url}/items/{quote(item_id)}"), 404, "no item")
+        check_problem(client.delete(f"{url}/items/{quote(item_id)}"), 404, "no item")
+        check_problem(client.patch(f"{url}/items/{quote(item_id)}", json={"label": "x"}), 404)
+        check_problem(client.get(f"{url}/items/{quote(item_id)}/thumbnail"), 404)
+        check_problem(client.post(f"{url}/search", json={"id": item_id}), 404)
+        deleted = client.post(f"{url}/items:delete", json={"ids": [item_id]})
+        assert check_answer(deleted)["deleted"] == 0
+    check_problem(client.post(f"{url}/search", json={"id": "a", "filter": {"id": "\0"}}), 422)
+
+
+def test_connections_that_the_server_ended_are_made_anew(
+    client: httpx.Client, make: Callable[..., str], dim: int, database: str
+) -> None:
+    url = make()
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "ab")))
+    if database == "postgresql":
+        admin = postgres_server()
+        with admin.connect() as connection:
+            ended = connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE pid <> pg_backend_pid() AND datname LIKE 'zoo%'"
+                )
+            ).all()
+        admin.dispose()
+        assert ended
+    found = check_answer(client.post(f"{url}/search", json={"id": "a"}))["matches"]
+    assert [match["id"] for match in found] == ["b"]
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "c")))
 
 
 def test_two_gateways_on_one_database_see_each_others_writes(

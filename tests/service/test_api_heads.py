@@ -10,7 +10,15 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.service.conftest import check_answer, check_problem, parts, photos
+from tests.service.conftest import (
+    check_answer,
+    check_problem,
+    on_both_databases,
+    parts,
+    photos,
+)
+
+pytestmark = on_both_databases
 
 
 @pytest.fixture
@@ -350,3 +358,13 @@ def test_wrong_questions_are_problems(client: httpx.Client, head: str, dim: int)
     both = {"items": [{"id": "a0", "label": "b"}], "remove": ["a0"]}
     check_problem(client.post(f"{head}/labels", json=both), 422, "a0")
     check_problem(client.post(f"{head}/labels", json={"items": [{"id": "z", "label": "b"}]}), 422)
+
+
+def test_what_no_head_can_have_is_not_found(client: httpx.Client, head: str, dim: int) -> None:
+    check_answer(client.put(head, json={"items": clusters(dim, 2)}), 201)
+    for version in (0, -1, 2, 2**31, 2**70):
+        check_problem(client.get(f"{head}/versions/{version}"), 404, "it has 1 to 1")
+    huge = {"vectors": [[1.0] * dim], "version": 2**62}
+    check_problem(client.post(f"{head}/classify", json=huge), 404, "it has 1 to 1")
+    removed = client.post(f"{head}/labels", json={"remove": ["\0", "a0"]})
+    assert check_answer(removed)["labels"] == 3

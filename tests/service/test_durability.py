@@ -7,13 +7,14 @@ from threading import Event
 import httpx
 import numpy as np
 
-from tests.service.conftest import Gateway, check_answer, wait_for
+from tests.service.conftest import Gateway, check_answer, on_both_databases, wait_for
 
 URL = "/v1/collections/c"
 CLIENTS = 4
 BEFORE_THE_KILL = 60
 
 
+@on_both_databases
 def test_a_killed_gateway_loses_nothing_it_answered_for(
     start_gateway: Callable[..., Gateway],
 ) -> None:

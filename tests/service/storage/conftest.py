@@ -1,42 +1,26 @@
-"""Databases that are thrown away: SQLite always, PostgreSQL where a server is named."""
+"""Databases of both kinds, and what is put into them."""
 
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine
 
 from service.storage import collections
 from service.storage.collections import Collection
 from service.storage.database import open_database
 from service.storage.items import NewItem
-
-POSTGRES = "ZOO_TEST_POSTGRES"
-"""Names a server on which databases may be made: postgresql://user@host/postgres."""
+from tests.service.databases import DATABASES, empty_database
 
 SPACE = "a" * 64
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database that is empty."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.db'}"
-        return
-    if POSTGRES not in os.environ:
-        pytest.skip(f"{POSTGRES} names no PostgreSQL server")
-    server = make_url(os.environ[POSTGRES]).set(drivername="postgresql+psycopg")
-    name = f"zoo_{uuid.uuid4().hex}"
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    with empty_database(request.param, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
