@@ -14,8 +14,16 @@ from torch import Tensor
 from export.card import render_card
 from export.golden import golden_vectors, sample_squares
 from export.graph import halved, write_graph, write_weights
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders import STAGES, ServedEncoder, build_resnet, fit_representation, load_weights
+from zoo.encoders import (
+    STAGES,
+    ResNet,
+    Run,
+    ServedEncoder,
+    encoder_from_run,
+    fit_representation,
+    load_weights,
+    read_run,
+)
 from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import (
@@ -81,8 +89,9 @@ def export_run(
             too few.
         GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
     """
-    state, described = _read_run(run)
-    served = _served(state, described, serving)
+    saved = read_run(run)
+    served = _served(encoder_from_run(saved), serving)
+    described = _described(saved)
     with new_package(name, version) as folder:
         write_weights(served, folder / WEIGHTS)
         architecture, layer = served.encoder.architecture, serving.layer
@@ -139,21 +148,12 @@ def _prove(package: Package) -> dict[str, Parity]:
     return {runtime.variant: check_golden(package, runtime.variant, runtime.embed)}
 
 
-def _served(state: dict[str, Any], described: dict[str, Any], serving: Serving) -> ServedEncoder:
-    architecture = ResNetArchitecture.model_validate(described["recipe"]["architecture"])
-    encoder = build_resnet(architecture)
-    prefix = "encoder."
-    tensors = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in state.items()
-        if name.startswith(prefix) and not name.endswith("num_batches_tracked")
-    }
-    load_weights(encoder, tensors, "the checkpoint")
+def _served(encoder: ResNet, serving: Serving) -> ServedEncoder:
     encoder.drop_stages_after(max(serving.layer.stages, key=STAGES.index))
     dim = encoder.pooled_dim(serving.layer.stages)
     if "whiten" in serving.layer.steps:
         dim = min(dim, serving.whitened_dim or dim)
-    served = ServedEncoder(architecture, serving.layer, serving.block, dim)
+    served = ServedEncoder(encoder.architecture, serving.layer, serving.block, dim)
     served.encoder = encoder
     # The reference is the network with the weights as stored, not as trained.
     load_weights(served, halved(served), "the checkpoint")
@@ -171,15 +171,10 @@ def _features(served: ServedEncoder, images: Pixels) -> Tensor:
     return torch.cat([served.combine(served.pool(batch)) for batch in batches])
 
 
-def _read_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The checkpoint's tensors, and what the run says of itself."""
-    try:
-        saved = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-        described = json.loads((run / "run.json").read_text())
-    except FileNotFoundError as error:
-        raise PackageError(f"{run}: not a training run, it has no {error.filename}") from None
-    described["summary"], described["log"] = _summary(run / "log.jsonl", saved["step"])
-    return saved["method"], described
+def _described(run: Run) -> dict[str, Any]:
+    """What the run says of itself, with its log."""
+    summary, log = _summary(run.folder / "log.jsonl", run.step)
+    return run.described | {"summary": summary, "log": log}
 
 
 def _summary(log: Path, step: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:

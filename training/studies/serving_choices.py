@@ -24,8 +24,8 @@ from torch import Tensor
 
 import heads
 from training.data import list_entries, read_files
-from zoo.architectures import ResNetArchitecture, Stage
-from zoo.encoders import ResNet, ServedEncoder, build_resnet, fit_representation, load_weights
+from zoo.architectures import Stage
+from zoo.encoders import ResNet, ServedEncoder, encoder_from_run, fit_representation, read_run
 from zoo.images import ImageError, InputBlock, read_square
 from zoo.manifest import Layer
 
@@ -169,21 +169,13 @@ def main(
     out: Annotated[Path | None, typer.Option(help="write every outcome as JSON")] = None,
 ) -> None:
     """Print the combinations, best first."""
-    saved = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    described = json.loads((run / "run.json").read_text())
-    encoder = build_resnet(ResNetArchitecture.model_validate(described["recipe"]["architecture"]))
-    state = {
-        name.removeprefix("encoder."): tensor
-        for name, tensor in saved["method"].items()
-        if name.startswith("encoder.") and not name.endswith("num_batches_tracked")
-    }
-    load_weights(encoder, state, str(run))
+    encoder = encoder_from_run(read_run(run))
     tasks = [
         read_task(Path(source), classes, images, prefix)
         for source, _, prefix in (text.partition(":") for text in task)
     ]
     calibration = [file for source in calibrate for file in _sample(source, 1500)]
-    outcomes = list(serving_choices(encoder.eval(), calibration, tasks, draws))
+    outcomes = list(serving_choices(encoder, calibration, tasks, draws))
     outcomes.sort(key=lambda outcome: -outcome.mean)
     if out:
         out.write_text(json.dumps([asdict(o) | {"mean": o.mean} for o in outcomes], indent=1))

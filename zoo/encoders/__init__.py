@@ -2,14 +2,19 @@
 
 from zoo.encoders.representation import fit_representation
 from zoo.encoders.resnet import STAGES, ResNet, build_resnet
+from zoo.encoders.run import Run, encoder_from_run, is_run, read_run
 from zoo.encoders.served import ServedEncoder, load_served, load_weights
 
 __all__ = [
     "STAGES",
     "ResNet",
+    "Run",
     "ServedEncoder",
     "build_resnet",
+    "encoder_from_run",
     "fit_representation",
+    "is_run",
     "load_served",
     "load_weights",
+    "read_run",
 ]

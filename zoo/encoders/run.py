@@ -1,0 +1,77 @@
+"""A training run's folder, as far as its encoder is concerned."""
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.architectures import ResNetArchitecture
+from zoo.encoders.resnet import ResNet, build_resnet
+from zoo.encoders.served import load_weights
+from zoo.errors import PackageError
+
+CHECKPOINT, DESCRIPTION = "checkpoint.pt", "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has written so far.
+
+    method: the tensors of its method, the encoder's under `encoder.`. step: when they were saved.
+    described: `run.json`.
+    """
+
+    folder: Path
+    method: dict[str, Tensor]
+    step: int
+    described: dict[str, Any]
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one part of the method, under their names inside it."""
+        prefix = f"{name}."
+        return {
+            key.removeprefix(prefix): tensor
+            for key, tensor in self.method.items()
+            if key.startswith(prefix) and not key.endswith("num_batches_tracked")
+        }
+
+
+def is_run(folder: Path) -> bool:
+    """Whether the folder is a training run that has saved something."""
+    return (folder / CHECKPOINT).is_file()
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's last checkpoint, on the CPU; its bytes are never unpickled into objects.
+
+    Raises:
+        PackageError: the folder is no training run, or a file of it is damaged.
+    """
+    try:
+        saved = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
+        described = json.loads((folder / DESCRIPTION).read_text())
+        return Run(folder, saved["method"], int(saved["step"]), described)
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise PackageError(f"{folder}: not a training run, it has no {name}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise PackageError(
+            f"{folder}: {CHECKPOINT} or {DESCRIPTION} is damaged ({error}); resume the run"
+        ) from error
+
+
+def encoder_from_run(run: Run) -> ResNet:
+    """The run's encoder with its trained weights, in evaluation mode.
+
+    Raises:
+        PackageError: a tensor is missing, left over, or of another shape.
+    """
+    encoder = build_resnet(
+        ResNetArchitecture.model_validate(run.described["recipe"]["architecture"])
+    )
+    load_weights(encoder, run.part("encoder"), str(run.folder / CHECKPOINT))
+    return encoder.eval()
