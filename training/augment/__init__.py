@@ -1,5 +1,15 @@
 """Augmentations batched on the device, with parameters drawn per image."""
 
-from training.augment.views import Augmentation, random_views
+from training.augment.operators import OPERATORS, Operator, apply_operators
+from training.augment.settings import Augmentation, OperatorName
+from training.augment.views import random_pair, random_views
 
-__all__ = ["Augmentation", "random_views"]
+__all__ = [
+    "OPERATORS",
+    "Augmentation",
+    "Operator",
+    "OperatorName",
+    "apply_operators",
+    "random_pair",
+    "random_views",
+]

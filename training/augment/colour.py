@@ -3,8 +3,26 @@
 Each equals torchvision's operator of the same name on float images.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+
+def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
+    """Brightness, contrast, saturation and hue, in an order of its own for each image.
+
+    Args:
+        order: int64 (n, 4), the operators' numbers, first to last.
+        factors: (n, 4), brightness, contrast and saturation as factors and hue in turns.
+    """
+    operators: list[Callable[[Tensor, Tensor], Tensor]] = [brightness, contrast, saturation, hue]
+    images = images.clone()
+    for place in range(4):
+        for number, operator in enumerate(operators):
+            index = (order[:, place] == number).nonzero()[:, 0]
+            images[index] = operator(images[index], factors[index, number])
+    return images
 
 
 def grey(images: Tensor) -> Tensor:

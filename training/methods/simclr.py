@@ -2,11 +2,10 @@
 
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
-from training.augment import Augmentation, random_views
+from training.augment import Augmentation, random_pair
 from training.losses import nt_xent
 from zoo.encoders import ResNet
 
@@ -37,7 +36,7 @@ class SimCLR(nn.Module):
     def views(self, images: Tensor, size: int, generator: Generator) -> Tensor:
         """uint8 (n, h, w, 3) -> the first and then the second view of each, (2n, 3, size, size)."""
         augmentation = self.augmentation.model_copy(update={"size": size})
-        return torch.cat([random_views(images, augmentation, generator) for _ in range(2)])
+        return random_pair(images, augmentation, generator)
 
     def forward(self, views: Tensor) -> Tensor:
         """The loss of a batch that `views` made."""

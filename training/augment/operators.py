@@ -1,0 +1,156 @@
+"""The augmentations by name: how each draws its parameters, and how it is applied.
+
+They are those of Figure 4 of the SimCLR paper (arXiv:2002.05709) and CPC's channel dropping. All
+take and give a float batch (n, 3, side, side) in 0-1. Parameters are drawn for each image on the
+CPU, so that one seed gives the same views on every device and no draw waits for the device.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from training.augment import colour, pixels
+from training.augment.boxes import random_crops, random_holes
+from training.augment.geometry import apply_separable, blur_matrix, resize_matrix
+from training.augment.settings import Augmentation, OperatorName
+
+Drawn = tuple[Tensor | None, dict[str, Tensor | int]]
+"""Which images an operator meets (int64, None for all), and the parameters of those it meets."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What parameters are drawn for: `n` images of `side` pixels, with a CPU generator."""
+
+    n: int
+    side: int
+    augmentation: Augmentation
+    generator: Generator
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How parameters are drawn, and `apply(images, **parameters)`, which leaves its input alone."""
+
+    draw: Callable[[Batch], Drawn]
+    apply: Callable[..., Tensor]
+
+
+def apply_operators(
+    images: Tensor, names: Sequence[OperatorName], augmentation: Augmentation, generator: Generator
+) -> Tensor:
+    """One operator after the other, each with parameters of its own for each image.
+
+    Args:
+        images: float (n, 3, side, side) in 0-1, on any device; may be overwritten.
+        generator: a CPU generator.
+    """
+    batch = Batch(len(images), images.shape[2], augmentation, generator)
+    for name in names:
+        operator = OPERATORS[name]
+        chosen, parameters = operator.draw(batch)
+        moved = {key: _to(value, images.device) for key, value in parameters.items()}
+        if chosen is None:
+            images = operator.apply(images, **moved)
+        elif len(chosen):
+            index = _to(chosen, images.device)
+            images[index] = operator.apply(images[index], **moved)
+    return images
+
+
+def _to(parameter: Tensor | int, device: torch.device) -> Tensor | int:
+    return parameter.to(device) if isinstance(parameter, Tensor) else parameter
+
+
+def _met(batch: Batch, probability: float) -> Tensor:
+    return (torch.rand(batch.n, generator=batch.generator) < probability).nonzero()[:, 0]
+
+
+def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
+    return torch.empty(n).uniform_(low, high, generator=generator)
+
+
+def _draw_crop(batch: Batch) -> Drawn:
+    a, side = batch.augmentation, batch.side
+    top, left, h, w = random_crops(batch.n, side, side, a.area, a.aspect, batch.generator)
+    return None, {"top": top, "left": left, "h": h, "w": w}
+
+
+def _crop(images: Tensor, top: Tensor, left: Tensor, h: Tensor, w: Tensor) -> Tensor:
+    """Each image's box at the side that the images have."""
+    side = images.shape[2]
+    rows, columns = resize_matrix(top, h, side, side), resize_matrix(left, w, side, side)
+    return apply_separable(images.permute(0, 2, 3, 1), rows, columns).clamp_(0, 1)
+
+
+def _draw_flip(batch: Batch) -> Drawn:
+    return _met(batch, batch.augmentation.flip), {}
+
+
+def _draw_grey(batch: Batch) -> Drawn:
+    return _met(batch, batch.augmentation.grey), {}
+
+
+def _draw_jitter(batch: Batch) -> Drawn:
+    a = batch.augmentation
+    chosen = _met(batch, a.jitter)
+    order = torch.rand(batch.n, 4, generator=batch.generator).argsort(dim=1)
+    spread = a.strength * torch.tensor([0.8, 0.8, 0.8, 0.2])
+    uniform = 2 * torch.rand(batch.n, 4, generator=batch.generator) - 1
+    factors = torch.where(
+        torch.arange(4) < 3, (1 + uniform * spread).clamp(min=0), uniform * spread
+    )
+    return chosen, {"order": order[chosen], "factors": factors[chosen]}
+
+
+def _draw_rotate(batch: Batch) -> Drawn:
+    return None, {"quarters": torch.randint(1, 4, (batch.n,), generator=batch.generator)}
+
+
+def _draw_cutout(batch: Batch) -> Drawn:
+    top, left, h, w = random_holes(batch.n, batch.side, batch.generator)
+    return None, {"top": top, "left": left, "h": h, "w": w}
+
+
+def _draw_noise(batch: Batch) -> Drawn:
+    sigma = _uniform(batch.n, 0.0, _NOISE, batch.generator)
+    return None, {"sigma": sigma, "seed": int(torch.randint(2**62, (), generator=batch.generator))}
+
+
+def _draw_blur(batch: Batch) -> Drawn:
+    a = batch.augmentation
+    chosen = _met(batch, a.blur)
+    sigma = _uniform(len(chosen), *a.blur_sigma, batch.generator)
+    kernel = batch.side // 10 | 1
+    return chosen if kernel > 1 else chosen[:0], {"sigma": sigma, "kernel": kernel}
+
+
+def _blur(images: Tensor, sigma: Tensor, kernel: int) -> Tensor:
+    maps = blur_matrix(sigma, images.shape[2], kernel)
+    return apply_separable(images.permute(0, 2, 3, 1), maps, maps)
+
+
+def _draw_nothing(_: Batch) -> Drawn:
+    return None, {}
+
+
+def _draw_drop(batch: Batch) -> Drawn:
+    return None, {"kept": torch.randint(0, 3, (batch.n,), generator=batch.generator)}
+
+
+_NOISE = 0.2  # the largest deviation, of samples in 0-1
+
+OPERATORS: dict[OperatorName, Operator] = {
+    "crop": Operator(_draw_crop, _crop),
+    "flip": Operator(_draw_flip, lambda images: images.flip(3)),
+    "grey": Operator(_draw_grey, lambda images: colour.grey(images).expand(-1, 3, -1, -1)),
+    "jitter": Operator(_draw_jitter, colour.jitter),
+    "rotate": Operator(_draw_rotate, pixels.rotate),
+    "cutout": Operator(_draw_cutout, pixels.cutout),
+    "noise": Operator(_draw_noise, pixels.noise),
+    "blur": Operator(_draw_blur, _blur),
+    "sobel": Operator(_draw_nothing, pixels.sobel),
+    "drop_channels": Operator(_draw_drop, pixels.drop_channels),
+}
