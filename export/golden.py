@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
-from zoo.encoders import ServedEncoder
+from zoo.encoders import SameMaxPool, ServedEncoder
 from zoo.images import InputBlock, Photo, Pixels, square
 from zoo.runtimes import Golden
 
@@ -36,7 +36,7 @@ def golden_vectors(served: ServedEncoder, images: Pixels) -> Golden:
     """The reference embeddings of `images`, and those that likely mistakes would give."""
     batch = torch.from_numpy(images)
     controls = {name: run(served, batch).numpy() for name, run in _MISTAKES.items()}
-    if served.encoder.architecture.stem in ("imagenet", "stride2-pool"):
+    if not isinstance(served.encoder.maxpool, nn.Identity):
         controls["stem-pooling"] = _other_pooling(served, batch).numpy()
     return Golden(images, served(batch).numpy(), controls)
 
@@ -68,9 +68,13 @@ _MISTAKES: dict[str, Callable[[ServedEncoder, Tensor], Tensor]] = {
 
 
 def _other_pooling(served: ServedEncoder, batch: Tensor) -> Tensor:
-    """TensorFlow's SAME padding, bottom and right only, in the stem's max-pool."""
+    """The stem's max-pool padded as the other framework does it."""
     right: nn.Module = served.encoder.maxpool
-    other = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    other = (
+        nn.MaxPool2d(3, 2, 1)
+        if isinstance(right, SameMaxPool)
+        else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(3, 2))
+    )
     served.encoder.add_module("maxpool", other)
     try:
         result: Tensor = served(batch)

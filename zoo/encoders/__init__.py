@@ -1,5 +1,6 @@
 """Network definitions (PyTorch). Importing this package needs the `export` or `train` extra."""
 
+from zoo.encoders.google import SameMaxPool
 from zoo.encoders.representation import fit_representation
 from zoo.encoders.resnet import STAGES, ResNet, build_resnet
 from zoo.encoders.run import Run, encoder_from_run, is_run, read_run
@@ -9,6 +10,7 @@ __all__ = [
     "STAGES",
     "ResNet",
     "Run",
+    "SameMaxPool",
     "ServedEncoder",
     "build_resnet",
     "encoder_from_run",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture, Stage
+from zoo.encoders.google import PooledShortcut, SameMaxPool, SelectiveKernel, deep_stem
 
 STAGES: tuple[Stage, ...] = ("layer1", "layer2", "layer3", "layer4")
 
@@ -27,19 +28,12 @@ class ResNet(nn.Module):
 
     def __init__(self, architecture: ResNetArchitecture) -> None:
         super().__init__()
-        block = _BasicBlock if architecture.depth < 50 else _Bottleneck
+        block = _block(architecture)
         channels = 64 * architecture.width
-        kernel, stride, pool = {
-            "imagenet": (7, 2, True),
-            "cifar": (3, 1, False),
-            "stride2": (3, 2, False),
-            "stride2-pool": (3, 2, True),
-        }[architecture.stem]
         self.architecture = architecture
-        self.conv1 = nn.Conv2d(3, channels, kernel, stride, kernel // 2, bias=False)
+        self.conv1, self.maxpool = _stem(architecture.stem, channels)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1) if pool else nn.Identity()
         inputs = channels
         self.stage_dims: list[int] = []
         for index, depth in enumerate(_BLOCKS[architecture.depth]):
@@ -87,6 +81,26 @@ def build_resnet(architecture: ResNetArchitecture) -> ResNet:
     return ResNet(architecture)
 
 
+def _stem(name: str, channels: int) -> tuple[nn.Module, nn.Module]:
+    """The stem's convolution and what pools behind its norm and activation."""
+    if name == "deep-same":
+        return deep_stem(channels), SameMaxPool()
+    kernel, stride, pool = {
+        "imagenet": (7, 2, nn.MaxPool2d(3, 2, 1)),
+        "imagenet-same": (7, 2, SameMaxPool()),
+        "cifar": (3, 1, nn.Identity()),
+        "stride2": (3, 2, nn.Identity()),
+        "stride2-pool": (3, 2, nn.MaxPool2d(3, 2, 1)),
+    }[name]
+    return nn.Conv2d(3, channels, kernel, stride, kernel // 2, bias=False), pool
+
+
+def _block(architecture: ResNetArchitecture) -> "type[_BasicBlock | _Bottleneck]":
+    if architecture.depth < 50:
+        return _BasicBlock
+    return _SelectiveBottleneck if architecture.selective_kernels else _Bottleneck
+
+
 class _BasicBlock(nn.Module):
     expansion = 1
 
@@ -115,8 +129,8 @@ class _Bottleneck(nn.Module):
         outputs = width * self.expansion
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2: nn.Module = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
@@ -129,6 +143,15 @@ class _Bottleneck(nn.Module):
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
         activated: Tensor = self.relu(out + shortcut)
         return activated
+
+
+class _SelectiveBottleneck(_Bottleneck):
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__(inputs, width, stride)
+        self.conv2 = SelectiveKernel(width, stride)
+        self.bn2 = nn.Identity()  # the norm and activation sit before the mixing
+        if self.downsample is not None:
+            self.downsample = PooledShortcut(inputs, width * self.expansion, stride)
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
