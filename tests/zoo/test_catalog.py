@@ -1,0 +1,70 @@
+"""The catalog is data that agrees with itself, and what is asked for is found or suggested."""
+
+import pytest
+
+from zoo.catalog import FOLDER, CatalogFile, find, load_catalog, search
+from zoo.errors import UnknownModelError
+from zoo.manifest import split_reference
+
+ENTRIES = {entry.name: entry for entry in load_catalog()}
+
+
+def test_every_file_is_the_entry_it_is_named_after():
+    assert sorted(ENTRIES) == sorted(path.stem for path in FOLDER.iterdir())
+    assert len(ENTRIES) == len(load_catalog())
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_an_entry_agrees_with_itself(entry):
+    assert split_reference(entry.reference) == (entry.name, entry.version)
+    network = entry.architecture
+    assert entry.dim == 64 * 8 * network.width * (4 if network.depth >= 50 else 1)
+    assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
+    # Whatever Google trained reads [0, 1] and pools as TensorFlow does; the others are PyTorch's.
+    google = entry.sources[0].layout == "google-simclr"
+    assert network.stem.endswith("-same") == google
+    assert (entry.input.mean == (0, 0, 0)) == google
+    assert entry.non_commercial == ("NC" in entry.weights_licence)
+    for source in entry.sources:
+        endings = [file.name.rpartition(".")[2] for file in source.files]
+        expected = {
+            "tf-bundle": {"index", "data-00000-of-00001"},
+            "torch": {"pth", "torch", "ckpt", "tar"},
+        }[source.format]
+        assert set(endings) <= expected
+        assert len(endings) == (2 if source.format == "tf-bundle" else 1)
+
+
+def test_the_published_figures_of_simclr():
+    figures = {width: ENTRIES[f"simclr-r50x{width}"].published[0].value for width in (1, 2, 4)}
+    assert figures == {1: 0.691, 2: 0.742, 4: 0.766}
+
+
+def test_find_takes_a_name_with_and_without_its_version():
+    assert find("simclr-r50x4") is find("simclr-r50x4@1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("simclr-r50x5", "did you mean simclr-r50x"),
+        ("SimCLR-R50x4", "did you mean simclr-r50x4"),
+        ("simclr-r50x4@7", "there is simclr-r50x4@1"),
+        ("../../etc/passwd", "zoo list --remote"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_what_there_is(reference, says):
+    with pytest.raises(UnknownModelError, match=says):
+        find(reference)
+
+
+def test_search_wants_every_word():
+    assert {entry.name for entry in search(["SIMCLR", "width 4"])} >= {"simclr-r50x4"}
+    assert all("simclr" in entry.name for entry in search(["simclr"]))
+    assert search(["simclr", "no such word"]) == ()
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a.pth", "https://example.org/", "file:///a"])
+def test_only_https_addresses_of_files(url):
+    with pytest.raises(ValueError, match="https address of a file"):
+        CatalogFile(url=url)
