@@ -92,12 +92,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
         UnavailableError: the database cannot be reached, or fails; or others kept SQLite's one
             writer's place for `BUSY_SECONDS`.
     """
+    with _working(), _writing(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
     options = {_WRITES: True}
-    with (
-        _working(),
-        engine.connect().execution_options(**options) as connection,
-        connection.begin(),
-    ):
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -150,7 +152,7 @@ def _sqlite(path: str | None, url: Any) -> Engine:
 
 def _migrate(engine: Engine) -> None:
     """Bring the tables to `HEAD`. Alembic is loaded only where there is something to do."""
-    with writing(engine) as connection:
+    with _writing(engine) as connection:
         if engine.dialect.name == "postgresql":  # several gateways may start at once
             connection.execute(text("SELECT pg_advisory_xact_lock(7061657253)"))
         current = _version(connection)
