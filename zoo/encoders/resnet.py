@@ -6,6 +6,7 @@ Parameter names follow torchvision, so that its checkpoints load unchanged where
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture, Stage
@@ -65,20 +66,43 @@ class ResNet(nn.Module):
         for name in STAGES[STAGES.index(last) + 1 :]:
             delattr(self, name)
 
-    def pooled_dim(self, layers: Sequence[Stage]) -> int:
+    def pooled_dim(self, layers: Sequence[Stage], grid: int = 1) -> int:
         """Number of features that `pooled` gives for these stages."""
         dims = dict(zip(STAGES, self.stage_dims, strict=True))
-        return sum(dims[name] for name in layers)
+        return sum(dims[name] for name in layers) * grid**2
 
-    def pooled(self, images: Tensor, layers: Sequence[Stage]) -> list[Tensor]:
-        """Average-pooled features of the named stages, (n, dim of the stage) each."""
+    def pooled(self, images: Tensor, layers: Sequence[Stage], grid: int = 1) -> list[Tensor]:
+        """Features of the named stages, averaged over the cells of a grid x grid raster.
+
+        (n, dim of the stage * grid**2) each, channels outermost.
+        """
         maps = self.stages(images, max(layers, key=STAGES.index))
-        return [maps[name].mean(dim=(2, 3)) for name in layers]
+        return [_average(maps[name], grid) for name in layers]
 
 
 def build_resnet(architecture: ResNetArchitecture) -> ResNet:
     """A ResNet with fresh weights, drawn from torch's global generator."""
     return ResNet(architecture)
+
+
+def _average(maps: Tensor, grid: int) -> Tensor:
+    """(n, c, h, w) -> (n, c * grid**2), cells as in `adaptive_avg_pool2d`.
+
+    As two products with constants: that operator has no counterpart in ONNX where the side is no
+    multiple of the grid.
+    """
+    if grid == 1:
+        return maps.mean(dim=(2, 3))
+    rows, columns = (_cells(side, grid).to(maps) for side in maps.shape[2:])
+    return (rows @ maps @ columns.T).flatten(1)
+
+
+def _cells(side: int, grid: int) -> Tensor:
+    """(grid, side): each row averages the samples that its cell touches."""
+    edges = [(i * side // grid, -(-(i + 1) * side // grid)) for i in range(grid)]
+    return torch.tensor(
+        [[(start <= at < end) / (end - start) for at in range(side)] for start, end in edges]
+    )
 
 
 def _stem(name: str, channels: int) -> tuple[nn.Module, nn.Module]:
