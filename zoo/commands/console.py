@@ -26,6 +26,7 @@ _EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "torch": "train",
+    "tritonclient": "triton",
     "lightning_fabric": "train",
     "matplotlib": "train",
     "skimage": "train",

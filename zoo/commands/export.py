@@ -2,10 +2,11 @@
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from zoo.commands import complete
 from zoo.commands.console import known_errors, need, stderr, stdout
 from zoo.errors import ZooError
 
@@ -16,8 +17,16 @@ _CALIBRATION = 4096
 
 
 def export(
-    run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of a run")],
-    name: Annotated[str, typer.Option(help="Of the model: lower-case letters, digits, . _ -")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="folder of a run; with --triton, one or more models",
+            autocompletion=complete.models,
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Of the run's model: lower-case letters, digits, . _ -")
+    ] = "",
     version: Annotated[
         str | None, typer.Option(help="Without it, the number after the newest version.")
     ] = None,
@@ -48,11 +57,33 @@ def export(
         str, typer.Option(help="Of the weights.")
     ] = "the terms of the training images apply",
     terms: Annotated[str, typer.Option(help="Of the training images.")] = "unstated",
+    triton: Annotated[
+        Path | None, typer.Option(help="Add models to the Triton model repository in this folder.")
+    ] = None,
+    backend: Annotated[
+        Literal["onnxruntime", "python"],
+        typer.Option(help="Of Triton; python is for servers without ONNX Runtime's."),
+    ] = "onnxruntime",
+    device: Annotated[
+        Literal["cpu", "gpu", "tensorrt"],
+        typer.Option(help="What Triton runs it on; tensorrt: ONNX Runtime's accelerator, fp16."),
+    ] = "cpu",
 ) -> None:
     """Make a package of a training run, prove it against PyTorch, and install it.
 
-    Example: [bold]zoo export runs/first --name my-photos[/bold]
+    With --triton, make a Triton model repository of installed models instead.
+
+    Examples: [bold]zoo export runs/first --name my-photos[/bold],
+    [bold]zoo export my-photos --triton models/[/bold]
     """
+    if triton is not None:
+        _write_triton(what, triton, backend, device)
+        return
+    if len(what) != 1 or not Path(what[0]).is_dir():
+        raise typer.BadParameter("give the folder of one run, or models with --triton")
+    if not name:
+        raise typer.BadParameter("give the model a --name")
+    run = Path(what[0])
     need("torch", "onnx", "onnxscript", "onnxruntime")
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -81,6 +112,16 @@ def export(
     for variant, parity in package.manifest.parity.items():
         stderr().print(f"{variant}: least cosine with PyTorch {parity.cosine_min:.7f}")
     stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+
+
+def _write_triton(models: list[str], folder: Path, backend: Any, device: Any) -> None:
+    need("tritonclient")
+    from export.triton import write_repository  # noqa: PLC0415
+    from zoo.store import find_package  # noqa: PLC0415
+
+    packages = [find_package(model) for model in models]
+    for written in write_repository(packages, folder, backend, device):
+        stdout().print(folder / written, markup=False)
 
 
 def _trained_size(run: Path) -> int:
