@@ -80,7 +80,7 @@ def test_v2s_network_has_the_papers_parameters() -> None:
     loss = (1 + 4) * (4096 * 64 + 64)
     assert round((count(network) + loss) / 1e6) == 305
     depth = sum(isinstance(m, nn.Conv2d) for m in network.modules()) - 3  # without shortcuts
-    assert depth + 1 == 161 - 1  # the name counts a classifier too, and so does this sum's 1
+    assert depth + 1 == 161  # the name counts a classifier too
 
 
 def test_v1s_network_has_the_papers_size() -> None:

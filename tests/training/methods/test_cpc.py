@@ -174,9 +174,9 @@ def test_every_rung_of_the_ladder_starts_at_chance_and_learns(rung, crops) -> No
     method = cpc(architecture, **settings)
     images = torch.from_numpy(crops(4, 32))
     views = method.views(images, 32, torch.Generator().manual_seed(0))
-    optimizer = torch.optim.AdamW(method.parameters(), lr=2e-3, betas=(0.8, 0.999))
+    optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2, betas=(0.8, 0.999))
     losses = []
-    for _ in range(15):
+    for _ in range(30):
         loss = method(views)
         losses.append(float(loss.detach()))
         optimizer.zero_grad()
@@ -184,7 +184,7 @@ def test_every_rung_of_the_ladder_starts_at_chance_and_learns(rung, crops) -> No
         optimizer.step()
     chance = math.log(4 * architecture.cells(32) ** 2)
     assert losses[0] == pytest.approx(chance, abs=0.15)
-    assert losses[-1] < losses[0] - 0.05
+    assert losses[-1] < losses[0] - 0.2
 
 
 def recipe(**changes) -> Recipe:
