@@ -150,7 +150,7 @@ def _prove(package: Package) -> dict[str, Parity]:
 
 def _served(encoder: Encoder, serving: Serving) -> ServedEncoder:
     encoder.drop_stages_after(max(serving.layer.stages, key=STAGES.index))
-    dim = encoder.pooled_dim(serving.layer.stages)
+    dim = encoder.pooled_dim(serving.layer.stages, serving.layer.grid)
     if "whiten" in serving.layer.steps:
         dim = min(dim, serving.whitened_dim or dim)
     served = ServedEncoder(encoder.architecture, serving.layer, serving.block, dim)

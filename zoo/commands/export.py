@@ -28,6 +28,9 @@ def export(
     stage: Annotated[
         list[str] | None, typer.Option(help="layer1 to layer4, repeated for several.")
     ] = None,
+    grid: Annotated[
+        int, typer.Option(min=1, max=8, help="Cells on a side that stages are averaged over.")
+    ] = 1,
     step: Annotated[
         list[str] | None, typer.Option(help="sqrt, unit, centre or whiten, repeated in order.")
     ] = None,
@@ -59,7 +62,9 @@ def export(
 
     try:
         block = InputBlock(size=size or _trained_size(run), crop=crop)
-        layer = Layer.model_validate({"stages": stage or ["layer4"], "steps": step or []})
+        layer = Layer.model_validate(
+            {"stages": stage or ["layer4"], "grid": grid, "steps": step or []}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
