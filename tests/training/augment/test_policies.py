@@ -39,11 +39,11 @@ def reference(torchvision):
     """reference(name, patch, value) with torchvision, patch (3, side, side)."""
     f = torchvision.transforms.functional
     bilinear = torchvision.transforms.InterpolationMode.BILINEAR
-    fill = [HOLE] * 3
 
     def affine(patch: Tensor, **parameters) -> Tensor:
         still = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0]}
-        return f.affine(patch, **(still | parameters), interpolation=bilinear, fill=fill)
+        # With its `fill`, torchvision blends the edge twice; zero needs none.
+        return HOLE + f.affine(patch - HOLE, **(still | parameters), interpolation=bilinear)
 
     def degrees(slope: float) -> float:
         return math.degrees(math.atan(slope))
@@ -53,7 +53,7 @@ def reference(torchvision):
         "shear_y": lambda x, v: affine(x, shear=[0.0, degrees(v)]),
         "translate_x": lambda x, v: affine(x, translate=[-v * SIDE, 0]),
         "translate_y": lambda x, v: affine(x, translate=[0, -v * SIDE]),
-        "rotate": lambda x, v: f.rotate(x, v, bilinear, fill=fill),
+        "rotate": lambda x, v: HOLE + f.rotate(x - HOLE, v, bilinear),
         "solarize": f.solarize,
         "posterize": lambda x, v: (
             torch.floor(x * 2 ** int(v)).clamp(max=2 ** int(v) - 1) / 2 ** int(v)
