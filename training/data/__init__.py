@@ -1,5 +1,6 @@
 """Images on disk -> pixels in memory."""
 
+from training.data.feed import Feed
 from training.data.near_duplicates import near_duplicates
 from training.data.packed import Packed, pack
 from training.data.sources import DataError, Entry, list_entries, read_files, source_digest
@@ -7,6 +8,7 @@ from training.data.sources import DataError, Entry, list_entries, read_files, so
 __all__ = [
     "DataError",
     "Entry",
+    "Feed",
     "Packed",
     "list_entries",
     "near_duplicates",

@@ -2,11 +2,12 @@
 
 from typing import Literal
 
+import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from training.augment import Augmentation, random_pair
-from training.losses import nt_xent
+from training.losses import nt_xent, nt_xent_global
 from zoo.encoders import ResNet
 
 
@@ -40,8 +41,18 @@ class SimCLR(nn.Module):
 
     def forward(self, views: Tensor) -> Tensor:
         """The loss of a batch that `views` made."""
-        first, second = self.head(self.encoder(views)).chunk(2)
-        return nt_xent(first, second, self.temperature)
+        return self.loss(self.embed(views))
+
+    def embed(self, views: Tensor) -> Tensor:
+        """Projections, a row a view."""
+        projections: Tensor = self.head(self.encoder(views))
+        return projections
+
+    def loss(self, projections: Tensor) -> Tensor:
+        """Of the batch's projections; of all processes' where training is distributed."""
+        first, second = projections.chunk(2)
+        over = nt_xent_global if dist.is_initialized() else nt_xent
+        return over(first, second, self.temperature)
 
 
 def projection_head(inputs: int, outputs: int, layers: int) -> nn.Sequential:
