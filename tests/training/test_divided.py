@@ -61,21 +61,19 @@ def test_two_processes_train_as_one_does_and_stop_and_go_on_together(whole, fold
     script = Path(without_batch_norm.__file__)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     environment = {"PYTHONPATH": str(script.parents[2]), "OMP_NUM_THREADS": "1"}
-    for stop, expected in ((2, 2), (0, STEPS)):
-        subprocess.run(
-            [*launcher, "--nproc-per-node", "2", str(script), str(folder), str(stop)],
-            check=True,
-            env=os.environ | environment,
-        )
-        assert saved(folder / "ranks")["step"] == expected
+    subprocess.run(
+        [*launcher, "--nproc-per-node", "2", str(script), str(folder)],
+        check=True,
+        env=os.environ | environment,
+    )
+    assert torch.load(folder / "stopped.pt", weights_only=True)["step"] == 2
     assert_close(folder / "ranks", whole)
     lines = (folder / "ranks" / "log.jsonl").read_text().splitlines()
     assert len(lines) == STEPS, "only the first process writes"
 
 
-@pytest.mark.parametrize("compiled", [False])
-def test_a_batch_taken_in_parts_trains_as_the_whole_one(compiled, whole, folder, tmp_path) -> None:
-    recipe = RECIPE.model_copy(update={"microbatch": 4, "compile": compiled})
+def test_a_batch_taken_in_parts_trains_as_the_whole_one(whole, folder, tmp_path) -> None:
+    recipe = RECIPE.model_copy(update={"microbatch": 4})
     assert without_batch_norm.train(folder, recipe, tmp_path)
     assert_close(tmp_path, whole)
 

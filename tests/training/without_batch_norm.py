@@ -1,9 +1,10 @@
 """The real loop over a network that treats images one by one, so that no division of a batch shows.
 
-Run under torchrun: python -m torch.distributed.run ... without_batch_norm.py FOLDER STOP, where the
-folder has recipe.json and pixels.npy; after step STOP the first process is asked to stop.
+Under torchrun, `without_batch_norm.py FOLDER` trains by the folder's recipe.json on its pixels.npy:
+the first process is asked to stop after step 2, and then all go on.
 """
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -50,4 +51,6 @@ def build(recipe: Recipe):
 if __name__ == "__main__":
     given = Path(sys.argv[1])
     settings = Recipe.model_validate_json((given / "recipe.json").read_text())
-    train(given, settings, given / "ranks", int(sys.argv[2]))
+    assert not train(given, settings, given / "ranks", stop=2)
+    shutil.copy(given / "ranks" / "checkpoint.pt", given / "stopped.pt")
+    assert train(given, settings, given / "ranks")

@@ -74,10 +74,10 @@ def _dataset(source: Path, split: str) -> Any:
             f"{source}: torchvision cannot be imported ({error}): install the build of torchvision "
             "that belongs to the installed torch"
         ) from error
-    known: Any = getattr(datasets, name, None)
-    if not inspect.isclass(known):
+    make: Any = getattr(datasets, name, None)
+    if not name[:1].isupper() or make is None:
         raise DataError(f"{source}: torchvision has no data set {name!r}")
-    takes = inspect.signature(known).parameters
+    takes = inspect.signature(make).parameters
     if "train" in takes:
         if split not in ("train", "test"):
             return None
@@ -87,7 +87,7 @@ def _dataset(source: Path, split: str) -> Any:
         if not chosen and split != "train":  # it is not divided
             return None
     try:
-        return known(root, **chosen)
+        return make(root, **chosen)
     except ValueError:  # what they raise for a split that they do not have
         return None
     except (RuntimeError, OSError, TypeError) as error:
