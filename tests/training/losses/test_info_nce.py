@@ -1,10 +1,14 @@
 import math
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import Tensor
 
-from training.losses import info_nce
+from training.losses import info_nce, info_nce_global
 
 
 def brute_force(predictions: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
@@ -37,6 +41,29 @@ def test_value_and_gradient_equal_the_double_loop(m, n, d) -> None:
 def test_the_gradient_agrees_with_finite_differences() -> None:
     predictions, targets, labels = case(4, 5, 3)
     assert torch.autograd.gradcheck(lambda p, t: info_nce(p, t, labels), (predictions, targets))
+
+
+def test_ranks_together_have_the_loss_and_the_gradient_of_one_process() -> None:
+    predictions, targets, _ = case(6, 8, 3)
+    labels = torch.tensor([1, 3, 0, 4, 7, 6])  # each among its own rank's targets
+    loss = info_nce(predictions, targets, labels)
+    want = torch.autograd.grad(loss, (predictions, targets))
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(_rank, (labels, folder), nprocs=2)  # type: ignore[no-untyped-call]
+        found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]
+    torch.testing.assert_close(sum(value for value, _ in found) / 2, loss.detach())
+    for position in range(2):
+        together = torch.cat([gradients[position] for _, gradients in found]) / 2
+        torch.testing.assert_close(together, want[position])
+
+
+def _rank(rank: int, labels: Tensor, folder: str) -> None:
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    own = [x.detach().chunk(2)[rank].requires_grad_() for x in case(6, 8, 3)[:2]]
+    loss = info_nce_global(*own, labels.chunk(2)[rank] - 4 * rank)
+    torch.save((loss.detach(), torch.autograd.grad(loss, own)), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
 
 
 def test_predictions_that_tell_nothing_cost_log_of_the_targets() -> None:

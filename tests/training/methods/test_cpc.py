@@ -54,7 +54,7 @@ def test_a_targets_pixels_do_not_reach_its_prediction(architecture, offsets, dir
     image = torch.rand(1, 3, 32, 32, dtype=torch.float64).requires_grad_()
     cells = architecture.cells(32)
     grid = method.encoder.grid(image)
-    for predicted, labels in method.predictions(grid):
+    for predicted, labels in method.pairs(method.compared(grid)):
         for row in range(0, len(labels), 3):
             (gradient,) = torch.autograd.grad(predicted[row].sum(), image, retain_graph=True)
             y, x = (architecture.stride * place for place in divmod(int(labels[row]), cells))
@@ -88,7 +88,7 @@ def test_labels_equal_a_brute_force_search(direction, offset) -> None:
         for row in range(rows):
             for column in range(columns):
                 grid[image, :3, row, column] = torch.tensor([image, row, column])
-    ((predicted, labels),) = method.predictions(grid)
+    ((predicted, labels),) = method.pairs(method.compared(grid))
     down, right = STEPS[direction]
     found = set()
     sources = (predicted * 10).round().long().tolist()
@@ -138,15 +138,26 @@ def test_the_loss_sees_the_patches_of_the_views(crops) -> None:
     images = torch.from_numpy(crops(2, 32))
     mosaic = method.views(images, 32, torch.Generator()).double()
     grid = method.encoder.grid(images.permute(0, 3, 1, 2).double() / 255)
-    targets = method.targets(grid).permute(0, 2, 3, 1).reshape(72, -1)
-    losses = [
-        nn.functional.cross_entropy(found @ targets.T, labels)
-        for found, labels in method.predictions(grid)
-    ]
-    assert len(losses) == 4
-    torch.testing.assert_close(
-        method(mosaic).detach(), (sum(losses) / 4).detach(), rtol=1e-5, atol=0
-    )
+    assert torch.allclose(method.embed(mosaic), method.compared(grid), rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_that_of_every_prediction_among_all_targets() -> None:
+    """Against a plain computation of the downward and the rightward loss, without turns."""
+    method = awake(cpc(directions=("down", "right")))
+    grid = torch.randn(2, 12, 6, 6, dtype=torch.float64)
+    targets = method.targets(grid).permute(0, 2, 3, 1).reshape(72, 6)
+    down = method.directions["down"](grid)[0]
+    right = method.directions["right"](grid.transpose(2, 3).flip(3))[0].flip(3).transpose(2, 3)
+    losses = []
+    for predicted, (y, x) in ((down, (3, 0)), (right, (0, 3))):
+        for image in range(2):
+            for row in range(y, 6):
+                for column in range(x, 6):
+                    scores = targets @ predicted[image, :, row - y, column - x]
+                    label = torch.tensor(image * 36 + row * 6 + column)
+                    losses.append(nn.functional.cross_entropy(scores, label))
+    want = torch.stack(losses).mean()
+    torch.testing.assert_close(method.loss(method.compared(grid)), want)
 
 
 MORE = (*V1.stacks[:2], Stack(blocks=2, channels=24, bottleneck=6))
