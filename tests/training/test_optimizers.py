@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.optimizers import LARS, cosine_with_warmup, lars_groups
+from training.optimizers import LARS, build_optimizer, cosine_with_warmup, parameter_groups
+from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 from zoo.encoders import build_resnet
 
@@ -31,7 +32,9 @@ def network() -> nn.Module:
 
 def test_steps_equal_a_plain_reference() -> None:
     net = network()
-    optimizer = LARS(lars_groups(net), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, trust=TRUST)
+    optimizer = LARS(
+        parameter_groups(net), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, trust=TRUST
+    )
     weights = [p.detach().clone() for p in net.parameters()]
     buffers = [torch.zeros_like(p) for p in weights]
     for step in range(5):
@@ -61,7 +64,7 @@ def test_a_closure_is_refused() -> None:
 
 def test_normalisation_and_biases_are_never_adapted() -> None:
     net = nn.Sequential(build_resnet(ResNetArchitecture(depth=50)), nn.Linear(4, 4))
-    adapted, plain = (set(group["params"]) for group in lars_groups(net))
+    adapted, plain = (set(group["params"]) for group in parameter_groups(net))
     assert adapted | plain == set(net.parameters())
     for module in net.modules():
         own = set(module.parameters(recurse=False))
@@ -81,3 +84,21 @@ def test_the_schedule_warms_up_linearly_and_ends_at_zero() -> None:
     assert shares[35] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
     assert shares[110] == pytest.approx(0)
     assert cosine_with_warmup(0, 0, 1) == 1
+
+
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_the_chosen_optimizer_decays_matrices_alone(name) -> None:
+    net = network()
+    changes = {"optimizer": name, "learning_rate": 0.1, "lr_scaling": "none", "betas": (0.8, 0.99)}
+    optimizer = build_optimizer(Recipe(weight_decay=0.5, **changes), net)
+    before = {n: p.detach().clone() for n, p in net.named_parameters()}
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for key, parameter in net.named_parameters():
+        shrunk = parameter.ndim > 1 and bool(before[key].any())
+        assert torch.equal(parameter, before[key]) != shrunk, key
+    if name == "adamw":
+        assert all(group["betas"] == (0.8, 0.99) for group in optimizer.param_groups)
+    if name == "sgd":
+        assert all(group["nesterov"] for group in optimizer.param_groups)

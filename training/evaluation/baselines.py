@@ -5,8 +5,8 @@ import torch
 from skimage.feature import hog
 
 from training.evaluation.features import Embedder, Floats
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders import ServedEncoder, build_resnet
+from zoo.architectures import Architecture
+from zoo.encoders import ServedEncoder, build_encoder
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer
 
@@ -14,7 +14,7 @@ LAST_STAGE = Layer(stages=("layer4",))
 
 
 def untrained(
-    architecture: ResNetArchitecture, block: InputBlock, layer: Layer = LAST_STAGE, seed: int = 0
+    architecture: Architecture, block: InputBlock, layer: Layer = LAST_STAGE, seed: int = 0
 ) -> Embedder:
     """The network with fresh weights, at the input and the stages of the trained one.
 
@@ -24,7 +24,7 @@ def untrained(
     layer = layer.model_copy(update={"steps": steps})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        dim = build_resnet(architecture).pooled_dim(layer.stages, layer.grid)
+        dim = build_encoder(architecture).pooled_dim(layer.stages, layer.grid)
         network = ServedEncoder(architecture, layer, block, dim).eval()
 
     @torch.inference_mode()

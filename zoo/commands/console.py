@@ -30,6 +30,7 @@ _EXTRAS = {
     "lightning_fabric": "train",
     "matplotlib": "train",
     "skimage": "train",
+    "tensorboard": "train",
 }
 
 

@@ -1,6 +1,7 @@
 """`zoo export`."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,7 +36,8 @@ def export(
     ] = None,
     crop: Annotated[float, typer.Option(min=0.1, max=1, help="Share of the short side.")] = 1.0,
     stage: Annotated[
-        list[str] | None, typer.Option(help="layer1 to layer4, repeated for several.")
+        list[str] | None,
+        typer.Option(help="layer1 to layer4, repeated for several; without it, the last."),
     ] = None,
     grid: Annotated[
         int, typer.Option(min=1, max=8, help="Cells on a side that stages are averaged over.")
@@ -94,7 +96,7 @@ def export(
     try:
         block = InputBlock(size=size or _trained_size(run), crop=crop)
         layer = Layer.model_validate(
-            {"stages": stage or ["layer4"], "grid": grid, "steps": step or []}
+            {"stages": stage or [_last_stage(run)], "grid": grid, "steps": step or []}
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -126,12 +128,28 @@ def _write_triton(models: list[str], folder: Path, backend: Any, device: Any) ->
 
 def _trained_size(run: Path) -> int:
     """Side of the views at the end of the run."""
+    with _recipe(run) as recipe:
+        phases = recipe["phases"]
+        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+
+
+def _last_stage(run: Path) -> str:
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    from zoo.architectures import Architecture  # noqa: PLC0415
+
+    with _recipe(run) as recipe:
+        adapter: TypeAdapter[Architecture] = TypeAdapter(Architecture)
+        return adapter.validate_python(recipe["architecture"]).last_stage
+
+
+@contextlib.contextmanager
+def _recipe(run: Path) -> Iterator[dict[str, Any]]:
+    """The recipe that a run was made by; what it lacks is told with the file's name."""
     import json  # noqa: PLC0415
 
     try:
-        recipe: dict[str, Any] = json.loads((run / "run.json").read_text())["recipe"]
-        phases = recipe["phases"]
-        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+        yield json.loads((run / "run.json").read_text())["recipe"]
     except FileNotFoundError:
         raise ZooError(f"{run}: not a training run, it has no run.json") from None
     except (ValueError, KeyError, TypeError) as error:

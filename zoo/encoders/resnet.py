@@ -6,10 +6,10 @@ Parameter names follow torchvision, so that its checkpoints load unchanged where
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture, Stage
+from zoo.encoders.cells import average_cells
 from zoo.encoders.google import PooledShortcut, SameMaxPool, SelectiveKernel, deep_stem
 
 STAGES: tuple[Stage, ...] = ("layer1", "layer2", "layer3", "layer4")
@@ -77,32 +77,12 @@ class ResNet(nn.Module):
         (n, dim of the stage * grid**2) each, channels outermost.
         """
         maps = self.stages(images, max(layers, key=STAGES.index))
-        return [_average(maps[name], grid) for name in layers]
+        return [average_cells(maps[name], grid) for name in layers]
 
 
 def build_resnet(architecture: ResNetArchitecture) -> ResNet:
     """A ResNet with fresh weights, drawn from torch's global generator."""
     return ResNet(architecture)
-
-
-def _average(maps: Tensor, grid: int) -> Tensor:
-    """(n, c, h, w) -> (n, c * grid**2), cells as in `adaptive_avg_pool2d`.
-
-    As two products with constants: that operator has no counterpart in ONNX where the side is no
-    multiple of the grid.
-    """
-    if grid == 1:
-        return maps.mean(dim=(2, 3))
-    rows, columns = (_cells(side, grid).to(maps) for side in maps.shape[2:])
-    return (rows @ maps @ columns.T).flatten(1)
-
-
-def _cells(side: int, grid: int) -> Tensor:
-    """(grid, side): each row averages the samples that its cell touches."""
-    edges = [(i * side // grid, -(-(i + 1) * side // grid)) for i in range(grid)]
-    return torch.tensor(
-        [[(start <= at < end) / (end - start) for at in range(side)] for start, end in edges]
-    )
 
 
 def _stem(name: str, channels: int) -> tuple[nn.Module, nn.Module]:
