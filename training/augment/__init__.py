@@ -1,5 +1,6 @@
 """Augmentations batched on the device, with parameters drawn per image."""
 
+from training.augment.draws import share_generator
 from training.augment.operators import OPERATORS, Operator, apply_operators
 from training.augment.settings import Augmentation, OperatorName
 from training.augment.views import random_pair, random_views
@@ -12,4 +13,5 @@ __all__ = [
     "apply_operators",
     "random_pair",
     "random_views",
+    "share_generator",
 ]

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from training.augment.draws import integers, uniform
+
 Boxes = tuple[Tensor, Tensor, Tensor, Tensor]
 """top, left, height and width in pixels, int64 (n,) each."""
 
@@ -26,8 +28,9 @@ def random_crops(
         top, left, h, w: int64 (n,) each.
     """
     tries = 10
-    target = torch.empty(n, tries).uniform_(*area, generator=generator) * height * width
-    ratio = torch.empty(n, tries).uniform_(*(math.log(x) for x in aspect), generator=generator)
+    target = uniform(n, tries, generator=generator, low=area[0], high=area[1]) * height * width
+    least, most = (math.log(x) for x in aspect)
+    ratio = uniform(n, tries, generator=generator, low=least, high=most)
     w = (target * ratio.exp()).sqrt().round().long()
     h = (target / ratio.exp()).sqrt().round().long()
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
@@ -37,8 +40,8 @@ def random_crops(
     found = fits.any(dim=1)
     w = torch.where(found, w, torch.full_like(w, fallback_w))
     h = torch.where(found, h, torch.full_like(h, fallback_h))
-    top = (torch.rand(n, generator=generator) * (height - h + 1)).long()
-    left = (torch.rand(n, generator=generator) * (width - w + 1)).long()
+    top = (uniform(n, generator=generator) * (height - h + 1)).long()
+    left = (uniform(n, generator=generator) * (width - w + 1)).long()
     top = torch.where(found, top, (height - h) // 2)
     left = torch.where(found, left, (width - w) // 2)
     return top, left, h, w
@@ -46,9 +49,9 @@ def random_crops(
 
 def random_holes(n: int, side: int, generator: Generator) -> Boxes:
     """Squares of half the side, centred anywhere in the image, so that some reach beyond it."""
-    centre = torch.randint(0, side, (2, n), generator=generator)
+    top, left = (integers(n, 0, side, generator) - side // 4 for _ in range(2))
     length = torch.full((n,), side // 2)
-    return centre[0] - side // 4, centre[1] - side // 4, length, length
+    return top, left, length, length
 
 
 def _largest_box(height: int, width: int, aspect: tuple[float, float]) -> tuple[int, int]:

@@ -13,10 +13,12 @@ from torch import Generator, Tensor
 
 from training.augment import colour, pixels
 from training.augment.boxes import random_crops, random_holes
+from training.augment.draws import integers, uniform
 from training.augment.geometry import apply_separable, blur_matrix, resize_matrix
 from training.augment.settings import Augmentation, OperatorName
 
-Drawn = tuple[Tensor | None, dict[str, Tensor | int]]
+Parameter = Tensor | int | list[int]
+Drawn = tuple[Tensor | None, dict[str, Parameter]]
 """Which images an operator meets (int64, None for all), and the parameters of those it meets."""
 
 
@@ -60,16 +62,12 @@ def apply_operators(
     return images
 
 
-def _to(parameter: Tensor | int, device: torch.device) -> Tensor | int:
+def _to(parameter: Parameter, device: torch.device) -> Parameter:
     return parameter.to(device) if isinstance(parameter, Tensor) else parameter
 
 
 def _met(batch: Batch, probability: float) -> Tensor:
-    return (torch.rand(batch.n, generator=batch.generator) < probability).nonzero()[:, 0]
-
-
-def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
-    return torch.empty(n).uniform_(low, high, generator=generator)
+    return (uniform(batch.n, generator=batch.generator) < probability).nonzero()[:, 0]
 
 
 def _draw_crop(batch: Batch) -> Drawn:
@@ -96,17 +94,15 @@ def _draw_grey(batch: Batch) -> Drawn:
 def _draw_jitter(batch: Batch) -> Drawn:
     a = batch.augmentation
     chosen = _met(batch, a.jitter)
-    order = torch.rand(batch.n, 4, generator=batch.generator).argsort(dim=1)
+    order = uniform(batch.n, 4, generator=batch.generator).argsort(dim=1)
     spread = a.strength * torch.tensor([0.8, 0.8, 0.8, 0.2])
-    uniform = 2 * torch.rand(batch.n, 4, generator=batch.generator) - 1
-    factors = torch.where(
-        torch.arange(4) < 3, (1 + uniform * spread).clamp(min=0), uniform * spread
-    )
+    turns = 2 * uniform(batch.n, 4, generator=batch.generator) - 1
+    factors = torch.where(torch.arange(4) < 3, (1 + turns * spread).clamp(min=0), turns * spread)
     return chosen, {"order": order[chosen], "factors": factors[chosen]}
 
 
 def _draw_rotate(batch: Batch) -> Drawn:
-    return None, {"quarters": torch.randint(1, 4, (batch.n,), generator=batch.generator)}
+    return None, {"quarters": integers(batch.n, 1, 4, batch.generator)}
 
 
 def _draw_cutout(batch: Batch) -> Drawn:
@@ -115,14 +111,15 @@ def _draw_cutout(batch: Batch) -> Drawn:
 
 
 def _draw_noise(batch: Batch) -> Drawn:
-    sigma = _uniform(batch.n, 0.0, _NOISE, batch.generator)
-    return None, {"sigma": sigma, "seed": int(torch.randint(2**62, (), generator=batch.generator))}
+    sigma = uniform(batch.n, generator=batch.generator, high=_NOISE)
+    return None, {"sigma": sigma, "seeds": integers(batch.n, 0, 2**62, batch.generator).tolist()}
 
 
 def _draw_blur(batch: Batch) -> Drawn:
     a = batch.augmentation
     chosen = _met(batch, a.blur)
-    sigma = _uniform(len(chosen), *a.blur_sigma, batch.generator)
+    low, high = a.blur_sigma
+    sigma = uniform(batch.n, generator=batch.generator, low=low, high=high)[chosen]
     kernel = batch.side // 10 | 1
     return chosen if kernel > 1 else chosen[:0], {"sigma": sigma, "kernel": kernel}
 
@@ -137,7 +134,7 @@ def _draw_nothing(_: Batch) -> Drawn:
 
 
 def _draw_drop(batch: Batch) -> Drawn:
-    return None, {"kept": torch.randint(0, 3, (batch.n,), generator=batch.generator)}
+    return None, {"kept": integers(batch.n, 0, 3, batch.generator)}
 
 
 _NOISE = 0.2  # the largest deviation, of samples in 0-1

@@ -36,15 +36,17 @@ def cutout(images: Tensor, top: Tensor, left: Tensor, h: Tensor, w: Tensor) -> T
     return images.masked_fill(hidden[:, None], HOLE)
 
 
-def noise(images: Tensor, sigma: Tensor, seed: int) -> Tensor:
+def noise(images: Tensor, sigma: Tensor, seeds: list[int]) -> Tensor:
     """Add Gaussian noise of deviation `sigma` (n,) to every sample, and clip.
 
-    The noise comes from a generator of the images' own device, begun with `seed`: as
-    many samples as a batch has are slow to draw on a CPU. So one seed gives the same noise on one
-    kind of device, and other noise on another.
+    The noise comes from a generator of the images' own device, begun with the seed of each image:
+    as many samples as a batch has are slow to draw on a CPU. So one seed gives the same noise on
+    one kind of device, and other noise on another.
     """
-    generator = torch.Generator(images.device).manual_seed(seed)
-    drawn = torch.randn(images.shape, generator=generator, device=images.device)
+    generator = torch.Generator(images.device)
+    drawn = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for row, seed in zip(drawn, seeds, strict=True):
+        row.normal_(generator=generator.manual_seed(seed))
     return (images + drawn * sigma[:, None, None, None]).clamp_(0, 1)
 
 

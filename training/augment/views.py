@@ -4,6 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from training.augment.boxes import random_crops
+from training.augment.draws import uniform
 from training.augment.geometry import apply_separable, flip, resize_matrix
 from training.augment.operators import apply_operators
 from training.augment.settings import Augmentation, OperatorName
@@ -72,9 +73,9 @@ def _geometry(images: Tensor, a: Augmentation, generator: Generator) -> tuple[Te
     """Crop, flip and loss of resolution as one pair of maps."""
     n = len(images)
     rows, columns = _crops(images, a, generator)
-    mirrored = torch.rand(n, generator=generator) < a.flip
-    share = a.lowest + (1 - a.lowest) * torch.rand(n, generator=generator)
-    lossy = torch.rand(n, generator=generator) < a.low_resolution
+    mirrored = uniform(n, generator=generator) < a.flip
+    share = a.lowest + (1 - a.lowest) * uniform(n, generator=generator)
+    lossy = uniform(n, generator=generator) < a.low_resolution
     columns = flip(columns, mirrored.to(images.device))
     if a.low_resolution > 0:
         share = torch.where(lossy, share, torch.ones_like(share))

@@ -88,13 +88,14 @@ def test_equals_the_operator_of_one_image(name, seed, photos, one_by_one) -> Non
 def test_noise_of_one_image_equals_torchvisions(photos, one_by_one) -> None:
     torch.manual_seed(5)
     want = one_by_one["noise"](photos[0], torch.tensor(0.3))
-    got = OPERATORS["noise"].apply(photos[:1], sigma=torch.tensor([0.3]), seed=5)
+    got = OPERATORS["noise"].apply(photos[:1], sigma=torch.tensor([0.3]), seeds=[5])
     torch.testing.assert_close(got[0], want, atol=1e-6, rtol=0)
 
 
 def test_noise_is_independent_between_images_with_each_ones_deviation() -> None:
     flat = torch.full((3, 3, 64, 64), 0.5)
-    got = OPERATORS["noise"].apply(flat, sigma=torch.tensor([0.0, 0.05, 0.1]), seed=1) - 0.5
+    sigma = torch.tensor([0.0, 0.05, 0.1])
+    got = OPERATORS["noise"].apply(flat, sigma=sigma, seeds=[1, 2, 3]) - 0.5
     torch.testing.assert_close(
         got.std(dim=(1, 2, 3)), torch.tensor([0, 0.05, 0.1]), atol=3e-3, rtol=0
     )
