@@ -47,7 +47,7 @@ SCRATCH = Schedule(batch=256, rate=0.1, weight_decay=5e-4, warmup=0.05, few=240,
 
 Start = Literal["fine-tuned", "from scratch"]
 
-SCHEDULES: Mapping[Size, Mapping[Start, Schedule]] = {
+SCHEDULES: dict[Size, Mapping[Start, Schedule]] = {
     "paper": {"fine-tuned": FINE_TUNE, "from scratch": SCRATCH},
     "cpu": {
         "fine-tuned": replace(FINE_TUNE, batch=64, most_steps=100),

@@ -1,6 +1,6 @@
 """An evaluation as a picture: curves over labels, and bars for what has none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from training.evaluation.tables import Group, same_methods
 
 # Wong's palette (Nature Methods 8, 441), which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#999999", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+
+Bounds = tuple[float, float, float]
+"""A value and its interval, as shares of 1."""
 
 _CURVES = {"few-label-": "labels a class", "finetune-": "labels used, % of each class"}
 """What stands on the abscissa of the protocols whose names end in a number."""
@@ -45,6 +48,21 @@ def save(panels: Sequence[Callable[[Axes], None]], path: Path, width: float = 3.
     figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
+def grouped_bars(on: Axes, names: Sequence[str], series: Mapping[str, Sequence[Bounds]]) -> None:
+    """A group of bars for each name, a bar of each series in it, in per cent with its interval."""
+    width = 0.8 / len(series)
+    for place, ((label, found), colour) in enumerate(
+        zip(series.items(), COLOURS * len(series), strict=False)
+    ):
+        x = [i + (place - (len(series) - 1) / 2) * width for i in range(len(found))]
+        values = [100 * value for value, _, _ in found]
+        down = [100 * (value - low) for value, low, _ in found]
+        up = [100 * (high - value) for value, _, high in found]
+        on.bar(x, values, width, color=colour, label=label, yerr=[down, up], capsize=2)
+    on.set_xticks(range(len(names)), names, fontsize=7)
+    on.set_ylim(0, 100)
+
+
 def _curves(prefix: str, figures: Sequence[Accuracy]) -> Callable[[Axes], None]:
     def number(accuracy: Accuracy) -> int:
         return int(accuracy.protocol.removeprefix(prefix).rstrip("%"))
@@ -72,26 +90,20 @@ def _curves(prefix: str, figures: Sequence[Accuracy]) -> Callable[[Axes], None]:
 
 def _bars(group: Group) -> Callable[[Axes], None]:
     def panel(on: Axes) -> None:
-        methods = list(next(iter(group.values())))
-        width = 0.8 / len(methods)
-        for place, (method, colour) in enumerate(
-            zip(methods, COLOURS * len(methods), strict=False)
-        ):
-            found = [row[method] for row in group.values()]
-            x = [i + (place - (len(methods) - 1) / 2) * width for i in range(len(found))]
-            values = [100 * a.value for a in found]
-            down = [100 * (a.value - a.low) for a in found]
-            up = [100 * (a.high - a.value) for a in found]
-            on.bar(x, values, width, color=colour, label=method, yerr=[down, up], capsize=2)
         sets = {data for data, _ in group}
         names = [p if len(sets) == 1 else f"{data}\n{p}" for data, p in group]
-        on.set_xticks(range(len(names)), names, fontsize=7)
-        on.set_ylim(0, 100)
+        methods = next(iter(group.values()))
+        series = {m: [_bounds(row[m]) for row in group.values()] for m in methods}
+        grouped_bars(on, names, series)
         if len(sets) == 1:
             on.set_title(next(iter(sets)), fontsize=9)
         _finish(on)
 
     return panel
+
+
+def _bounds(accuracy: Accuracy) -> Bounds:
+    return accuracy.value, accuracy.low, accuracy.high
 
 
 def _finish(on: Axes) -> None:
