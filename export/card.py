@@ -29,8 +29,7 @@ def _summary(m: Manifest) -> str:
     steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
     share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
-        f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.family} "
-        f"{m.architecture.depth}, width {m.architecture.width}, stem {m.architecture.stem}. "
+        f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
         f"{m.dim} values an image: the average-pooled {stages}{steps}. Input: the {share} centre "
         f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
         f"Space `{m.space}`."

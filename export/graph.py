@@ -62,7 +62,14 @@ def _trace(served: ServedEncoder) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    optimizer.fold_constants(program.model)
+    weights = set(served.state_dict())
+    optimizer.fold_constants(
+        program.model,
+        # A tensor that is folded into another would leave the weights file.
+        should_fold=lambda node: (
+            False if any(v is not None and v.name in weights for v in node.inputs) else None
+        ),
+    )
     optimizer.remove_unused_nodes(program.model)
     model: onnx.ModelProto = program.model_proto
     for item in (

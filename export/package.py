@@ -16,7 +16,7 @@ from export.golden import golden_vectors, sample_squares
 from export.graph import halved, write_graph, write_weights
 from zoo.encoders import (
     STAGES,
-    ResNet,
+    Encoder,
     Run,
     ServedEncoder,
     encoder_from_run,
@@ -148,7 +148,7 @@ def _prove(package: Package) -> dict[str, Parity]:
     return {runtime.variant: check_golden(package, runtime.variant, runtime.embed)}
 
 
-def _served(encoder: ResNet, serving: Serving) -> ServedEncoder:
+def _served(encoder: Encoder, serving: Serving) -> ServedEncoder:
     encoder.drop_stages_after(max(serving.layer.stages, key=STAGES.index))
     dim = encoder.pooled_dim(serving.layer.stages)
     if "whiten" in serving.layer.steps:

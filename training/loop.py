@@ -17,11 +17,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from training.data import Packed
-from training.methods import SimCLR
+from training.methods import build_method
 from training.monitor import knn_monitor
-from training.optimizers import LARS, cosine_with_warmup, lars_groups
+from training.optimizers import build_optimizer, cosine_with_warmup
 from training.recipe import Recipe
-from zoo.encoders import build_resnet
 
 
 class TrainingError(RuntimeError):
@@ -63,8 +62,8 @@ def train(
     plan = _Plan(recipe, [len(source) for source in sources])
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     torch.manual_seed(recipe.seed)
-    method = SimCLR(build_resnet(recipe.architecture), recipe.method, recipe.augmentation)
-    optimizer = LARS(lars_groups(method), lr=recipe.peak_lr, weight_decay=recipe.weight_decay)
+    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+    optimizer = build_optimizer(recipe, method)
     method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model, optimizer = fabric.setup(method, optimizer)
     step = _resume(fabric, run, recipe, method, optimizer)
@@ -82,6 +81,8 @@ def train(
             views = method.views(images, recipe.view_size(step, plan.steps), generator)
             loss = forward(views.contiguous(memory_format=torch.channels_last))
             fabric.backward(loss)
+            if recipe.clip is not None:
+                fabric.clip_gradients(model, optimizer, max_norm=recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             value = float(loss.detach())

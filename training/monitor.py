@@ -6,12 +6,12 @@ import torch.nn.functional as F
 
 from training.data import Packed
 from training.evaluation.knn import knn_accuracy
-from zoo.encoders import ResNet
+from zoo.encoders import Encoder
 
 _BANK, _QUERIES = 4000, 1000
 
 
-def knn_monitor(encoder: ResNet, sources: list[Packed], seed: int) -> dict[str, float]:
+def knn_monitor(encoder: Encoder, sources: list[Packed], seed: int) -> dict[str, float]:
     """kNN accuracy per source that has labels and five images, on a fixed random sample.
 
     The images are training images (seen without labels), so that test images stay unseen.
@@ -35,7 +35,7 @@ def knn_monitor(encoder: ResNet, sources: list[Packed], seed: int) -> dict[str, 
 
 @torch.no_grad()
 def _features(
-    encoder: ResNet, source: Packed, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    encoder: Encoder, source: Packed, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     device = next(encoder.parameters()).device
     was_training = encoder.training

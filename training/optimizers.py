@@ -1,10 +1,35 @@
-"""LARS and the learning-rate schedule of SimCLR."""
+"""The optimizers of a recipe, LARS among them, and the learning-rate schedule of SimCLR."""
 
 import math
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+
+from training.recipe import Recipe
+
+
+def build_optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimizer over all parameters; those of one dimension never decay."""
+    groups = parameter_groups(module)
+    lr, decay = recipe.peak_lr, recipe.weight_decay
+    if recipe.optimizer == "lars":
+        return LARS(groups, lr=lr, weight_decay=decay)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=decay, nesterov=True)
+    return torch.optim.AdamW(groups, lr=lr, betas=recipe.betas, weight_decay=decay)
+
+
+def parameter_groups(module: nn.Module) -> list[dict[str, object]]:
+    """Tensors of one dimension (biases, normalisation) neither decay nor are adapted by LARS.
+
+    By dimension and not by name: `downsample.1` is a normalisation too.
+    """
+    parameters = list(module.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "adapt": False},
+    ]
 
 
 class LARS(torch.optim.Optimizer):
@@ -63,18 +88,6 @@ def _adapted(
     usable = (weights > 0) & (norms > 0)
     ratios = torch.where(usable, trust * weights / norms, torch.ones_like(norms))
     return list(torch._foreach_mul(decayed, list(ratios.unbind())))
-
-
-def lars_groups(*modules: nn.Module) -> list[dict[str, object]]:
-    """Parameter groups: tensors of one dimension (biases, normalisation) are not adapted.
-
-    By dimension and not by name: `downsample.1` is a normalisation too.
-    """
-    parameters = [p for module in modules for p in module.parameters()]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim <= 1], "adapt": False},
-    ]
 
 
 def cosine_with_warmup(step: int, warmup: int, total: int) -> float:

@@ -3,13 +3,13 @@
 import runpy
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
-from zoo.architectures import ResNetArchitecture
+from training.methods import MethodSettings, SimCLRSettings, check_method
+from zoo.architectures import Architecture, ResNetArchitecture
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -33,8 +33,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("", description="filled in when the recipe is loaded")
-    method: SimCLRSettings = SimCLRSettings()
-    architecture: ResNetArchitecture = ResNetArchitecture()
+    method: MethodSettings = SimCLRSettings()
+    architecture: Architecture = ResNetArchitecture()
     augmentation: Augmentation = Augmentation()
     phases: tuple[Phase, ...] = Field(
         (), description="view sizes over the run; empty: augmentation.size throughout"
@@ -43,11 +43,16 @@ class Recipe(BaseModel):
     batch: int = Field(256, ge=2)
     epochs: float = Field(100, gt=0)
     warmup_epochs: float = Field(10, ge=0)
-    learning_rate: float = Field(0.075, description="of LARS, before scaling with the batch")
-    lr_scaling: Literal["linear", "sqrt"] = Field(
+    optimizer: Literal["lars", "sgd", "adamw"] = Field(
+        "lars", description="sgd with Nesterov momentum; adamw is Adam where nothing decays"
+    )
+    learning_rate: float = Field(0.075, gt=0, description="before scaling with the batch")
+    lr_scaling: Literal["linear", "sqrt", "none"] = Field(
         "sqrt", description="linear: times batch / 256; sqrt: times the root of the batch"
     )
-    weight_decay: float = 1e-6
+    weight_decay: float = Field(1e-6, ge=0)
+    betas: tuple[float, float] = Field((0.9, 0.999), description="of adamw")
+    clip: float | None = Field(None, gt=0, description="the largest norm of the whole gradient")
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = Field(False, description="torch.compile the encoder and the head")
     seed: int = 0
@@ -55,8 +60,8 @@ class Recipe(BaseModel):
     @property
     def peak_lr(self) -> float:
         """The learning rate at the end of the warm-up."""
-        scale = self.batch / 256 if self.lr_scaling == "linear" else self.batch**0.5
-        return self.learning_rate * scale
+        scale: dict[str, float] = {"linear": self.batch / 256, "sqrt": self.batch**0.5, "none": 1.0}
+        return self.learning_rate * scale[self.lr_scaling]
 
     def view_size(self, step: int, steps: int) -> int:
         """Side of the views at `step` of `steps`."""
@@ -64,6 +69,12 @@ class Recipe(BaseModel):
             if step < phase.until * steps:
                 return phase.size
         return self.phases[-1].size if self.phases else self.augmentation.size
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        sizes = [phase.size for phase in self.phases] or [self.augmentation.size]
+        check_method(self.method, self.architecture, self.augmentation, sizes)
+        return self
 
 
 def recipe_names() -> list[str]:

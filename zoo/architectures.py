@@ -1,6 +1,6 @@
 """What defines a network, as data: read without PyTorch, built by `zoo.encoders`."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,8 +31,89 @@ class ResNetArchitecture(BaseModel):
     # Written only where it is set, so that the spaces of networks without it stay what they were.
     selective_kernels: bool = Field(False, exclude_if=lambda value: value is False)
 
+    @property
+    def last_stage(self) -> Stage:
+        """The stage that is served where none is named."""
+        return "layer4"
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for cards and lists."""
+        kernels = ", selective kernels" if self.selective_kernels else ""
+        return f"resnet {self.depth}, width {self.width}, stem {self.stem}{kernels}"
+
     @model_validator(mode="after")
     def _has_bottlenecks(self) -> Self:
         if self.selective_kernels and self.depth < 50:
             raise ValueError("selective kernels need bottlenecks: depth 50, 101 or 152")
         return self
+
+
+class Stack(BaseModel):
+    """Residual blocks of one resolution; but for the first stack, the first block halves it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    blocks: int = Field(ge=1)
+    channels: int = Field(ge=1, description="of the maps between blocks")
+    bottleneck: int | None = Field(
+        None, ge=1, description="channels of the 3x3 between two 1x1; without it, two 3x3"
+    )
+
+
+class CPCArchitecture(BaseModel):
+    """An encoder of overlapping patches, each on its own, averaged over patches when served.
+
+    A pre-activation ResNet (He et al. 2016, arXiv:1603.05027) of three stacks. Stems: `imagenet`
+    7x7 stride 2 and max-pool; `cifar` 3x3 stride 1. Norms: `layer` over all values of a patch (one
+    group, a scale and an offset a channel), or `none`; none that a patch shares with another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["cpc"]
+    patch: int = Field(ge=4, description="side of a patch, in pixels")
+    stride: int = Field(ge=1, description="from one patch to the next, in pixels")
+    stem: Literal["imagenet", "cifar"] = "cifar"
+    stem_channels: int = Field(64, ge=1)
+    stacks: tuple[Stack, Stack, Stack]
+    norm: Literal["layer", "none"] = "layer"
+
+    @property
+    def last_stage(self) -> Stage:
+        """The only stage that is served."""
+        return "layer3"
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for cards and lists."""
+        stacks = " + ".join(f"{stack.blocks} x {stack.channels}" for stack in self.stacks)
+        return (
+            f"patches of {self.patch} px every {self.stride}, pre-activation resnet {stacks}, "
+            f"stem {self.stem}, norm {self.norm}"
+        )
+
+    def cells(self, size: int) -> int:
+        """Patches along a side of `size` pixels; what does not fill a patch is left out."""
+        return max(0, (size - self.patch) // self.stride + 1)
+
+
+Architecture = Annotated[ResNetArchitecture | CPCArchitecture, Field(discriminator="family")]
+
+
+RESNET_18 = (
+    Stack(blocks=2, channels=64),
+    Stack(blocks=2, channels=128),
+    Stack(blocks=2, channels=256),
+)
+"""The first three stacks of a ResNet-18, for small images."""
+
+RESNET_101 = (
+    Stack(blocks=3, channels=256, bottleneck=64),
+    Stack(blocks=4, channels=512, bottleneck=128),
+    Stack(blocks=23, channels=1024, bottleneck=256),
+)
+"""The first three stacks of a ResNet-101 (CPC v1, arXiv:1807.03748, section 3.2)."""
+
+RESNET_161 = (*RESNET_101[:2], Stack(blocks=46, channels=4096, bottleneck=512))
+"""The same with CPC v2's third stack (arXiv:1905.09272, section 4.1)."""

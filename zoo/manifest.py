@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from zoo.architectures import ResNetArchitecture, Stage
+from zoo.architectures import Architecture, Stage
 from zoo.images import InputBlock
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -102,7 +102,7 @@ class Manifest(_Block):
     name: Name
     version: Version
     method: str
-    architecture: ResNetArchitecture
+    architecture: Architecture
     dim: int = Field(ge=1)
     layer: Layer
     input: InputBlock

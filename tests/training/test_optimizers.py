@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.optimizers import LARS, cosine_with_warmup, lars_groups
+from training.optimizers import LARS, cosine_with_warmup, parameter_groups
 from zoo.architectures import ResNetArchitecture
 from zoo.encoders import build_resnet
 
@@ -31,7 +31,9 @@ def network() -> nn.Module:
 
 def test_steps_equal_a_plain_reference() -> None:
     net = network()
-    optimizer = LARS(lars_groups(net), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, trust=TRUST)
+    optimizer = LARS(
+        parameter_groups(net), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, trust=TRUST
+    )
     weights = [p.detach().clone() for p in net.parameters()]
     buffers = [torch.zeros_like(p) for p in weights]
     for step in range(5):
@@ -61,7 +63,7 @@ def test_a_closure_is_refused() -> None:
 
 def test_normalisation_and_biases_are_never_adapted() -> None:
     net = nn.Sequential(build_resnet(ResNetArchitecture(depth=50)), nn.Linear(4, 4))
-    adapted, plain = (set(group["params"]) for group in lars_groups(net))
+    adapted, plain = (set(group["params"]) for group in parameter_groups(net))
     assert adapted | plain == set(net.parameters())
     for module in net.modules():
         own = set(module.parameters(recurse=False))

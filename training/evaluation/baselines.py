@@ -5,11 +5,13 @@ import torch
 from skimage.feature import hog
 
 from training.evaluation.features import Embedder, Floats
-from training.evaluation.models import LAST_STAGE, load_network
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders import ServedEncoder, build_resnet
+from training.evaluation.models import load_network
+from zoo.architectures import Architecture
+from zoo.encoders import ServedEncoder, build_encoder
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer
+
+LAST_STAGE = Layer(stages=("layer4",))
 
 
 def baselines_of(embedder: Embedder) -> list[Embedder]:
@@ -21,7 +23,7 @@ def baselines_of(embedder: Embedder) -> list[Embedder]:
 
 
 def untrained(
-    architecture: ResNetArchitecture, block: InputBlock, layer: Layer = LAST_STAGE, seed: int = 0
+    architecture: Architecture, block: InputBlock, layer: Layer = LAST_STAGE, seed: int = 0
 ) -> Embedder:
     """The network with fresh weights, at the input and the stages of the trained one.
 
@@ -31,7 +33,7 @@ def untrained(
     layer = layer.model_copy(update={"steps": steps})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        dim = build_resnet(architecture).pooled_dim(layer.stages)
+        dim = build_encoder(architecture).pooled_dim(layer.stages)
         network = ServedEncoder(architecture, layer, block, dim).eval()
 
     @torch.inference_mode()

@@ -26,7 +26,7 @@ from training.evaluation.linear import linear_accuracy
 from training.evaluation.models import load_network
 from training.evaluation.results import Accuracy
 from training.evaluation.task import Task
-from zoo.encoders import ServedEncoder, build_resnet
+from zoo.encoders import STAGES, ServedEncoder, build_encoder
 from zoo.images import InputBlock
 
 SCRATCH = "supervised from scratch"
@@ -137,8 +137,8 @@ def _forget(network: ServedEncoder, seed: int) -> None:
     """Fresh weights in place of the trained ones."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        fresh = build_resnet(network.encoder.architecture)
-    fresh.drop_stages_after(network.layer.stages[-1])
+        fresh = build_encoder(network.encoder.architecture)
+    fresh.drop_stages_after(max(network.layer.stages, key=STAGES.index))
     network.encoder = fresh
 
 

@@ -13,8 +13,6 @@ from zoo.manifest import Layer
 from zoo.package import Package
 from zoo.runtimes import open_runtime
 
-LAST_STAGE = Layer(stages=("layer4",))
-
 
 def embedder_of(source: Run | Package) -> Embedder:
     """A run's or a package's encoder as an embedder."""
@@ -54,7 +52,8 @@ def load_network(source: Run | Package) -> ServedEncoder:
         return load_served(source)
     encoder = encoder_from_run(source)
     block = InputBlock(size=recipe_of(source).view_size(1, 1))
-    served = ServedEncoder(encoder.architecture, LAST_STAGE, block, encoder.dim)
+    last = Layer(stages=(encoder.architecture.last_stage,))
+    served = ServedEncoder(encoder.architecture, last, block, encoder.dim)
     served.encoder = encoder
     return served.eval()
 

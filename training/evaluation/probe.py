@@ -24,8 +24,8 @@ from training.evaluation.frozen import check_division, split_accuracy
 from training.evaluation.models import device, recipe_of
 from training.evaluation.results import Accuracy
 from training.evaluation.task import Task
-from training.methods import SimCLR, SimCLRSettings
-from zoo.encoders import Run, build_resnet, load_weights
+from training.methods import SimCLR, build_method
+from zoo.encoders import Run, load_weights
 from zoo.encoders.run import CHECKPOINT
 from zoo.images import Pixels
 
@@ -163,8 +163,8 @@ def _run(task: Task) -> Run:
 def _method(run: Run) -> SimCLR:
     """Encoder and head with their trained weights, in evaluation mode."""
     recipe = recipe_of(run)
-    settings = SimCLRSettings.model_validate(run.described["recipe"]["method"])
-    method = SimCLR(build_resnet(recipe.architecture), settings, recipe.augmentation)
+    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+    assert isinstance(method, SimCLR)  # it was checked before
     for part in ("encoder", "head"):
         load_weights(method.get_submodule(part), run.part(part), str(run.folder / CHECKPOINT))
     return method.to(device()).eval()

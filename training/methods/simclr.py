@@ -7,7 +7,8 @@ from torch import Generator, Tensor, nn
 
 from training.augment import Augmentation, random_pair
 from training.losses import nt_xent
-from zoo.encoders import ResNet
+from training.methods.method import Method
+from zoo.encoders import Encoder
 
 
 class SimCLRSettings(BaseModel):
@@ -17,15 +18,17 @@ class SimCLRSettings(BaseModel):
 
     name: Literal["simclr"] = "simclr"
     temperature: float = Field(0.1, gt=0)
-    head_layers: Literal[2, 3] = Field(2, description="2 in v1; 3 in v2 (arXiv:2006.10029)")
-    head_dim: int = Field(128, ge=2)
+    head_layers: Literal[0, 1, 2, 3] = Field(
+        2, description="2 in v1; 3 in v2 (arXiv:2006.10029); 1 is linear, 0 no head (Figure 8)"
+    )
+    head_dim: int = Field(128, ge=2, description="of what the loss compares; with a head")
 
 
-class SimCLR(nn.Module):
+class SimCLR(Method):
     """An encoder, its projection head and the loss over two random views."""
 
     def __init__(
-        self, encoder: ResNet, settings: SimCLRSettings, augmentation: Augmentation
+        self, encoder: Encoder, settings: SimCLRSettings, augmentation: Augmentation
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -39,13 +42,19 @@ class SimCLR(nn.Module):
         return random_pair(images, augmentation, generator)
 
     def forward(self, views: Tensor) -> Tensor:
-        """The loss of a batch that `views` made."""
+        """NT-Xent in nats; log(2n - 1) at chance."""
         first, second = self.head(self.encoder(views)).chunk(2)
         return nt_xent(first, second, self.temperature)
 
 
 def projection_head(inputs: int, outputs: int, layers: int) -> nn.Sequential:
-    """g: batch norm after every layer; the last without ReLU and without beta."""
+    """g: batch norm after every layer; the last without ReLU and without beta.
+
+    Args:
+        layers: 0 gives the identity, whatever `outputs`.
+    """
+    if layers == 0:
+        return nn.Sequential()
     modules: list[nn.Module] = []
     for _ in range(layers - 1):
         modules += [nn.Linear(inputs, inputs, bias=False), nn.BatchNorm1d(inputs), nn.ReLU()]

@@ -21,7 +21,7 @@ from training.evaluation.tables import table
 from training.studies.command import command
 from training.studies.scales import SIMCLR
 from training.studies.study import Figure, Study
-from zoo.encoders import Run, build_resnet
+from zoo.encoders import Run, build_encoder
 
 ASKED = {
     "colour": "colour or grey",
@@ -58,7 +58,7 @@ def _measure(study: Study, name: str) -> dict[str, Figure]:
     augmentation = recipe.augmentation.model_copy(
         update={"operators": operators, "rest": _SHARE.get(name, 1.0)}
     )
-    width = build_resnet(recipe.architecture).dim
+    width = build_encoder(recipe.architecture).dim
     method = recipe.method.model_copy(update={"head_dim": width})
 
     def measure(run: Run) -> dict[str, float]:

@@ -25,7 +25,7 @@ from torch import Tensor
 import heads
 from training.data import list_entries, read_files
 from zoo.architectures import Stage
-from zoo.encoders import ResNet, ServedEncoder, encoder_from_run, fit_representation, read_run
+from zoo.encoders import Encoder, ServedEncoder, encoder_from_run, fit_representation, read_run
 from zoo.images import ImageError, InputBlock, read_square
 from zoo.manifest import Layer
 
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def serving_choices(
-    encoder: ResNet, calibration: list[bytes], tasks: list[Task], draws: int
+    encoder: Encoder, calibration: list[bytes], tasks: list[Task], draws: int
 ) -> Iterator[Outcome]:
     """Every combination of the choices above, on every task, with the same draws for all."""
     for size, crop in product(SIZES, CROPS):
@@ -132,7 +132,7 @@ def _sample(source: Path, count: int) -> list[bytes]:
     return [data for _, data in read_files(source, [entries[i] for i in sorted(rows.tolist())])]
 
 
-def _served(encoder: ResNet, layer: Layer, block: InputBlock) -> ServedEncoder:
+def _served(encoder: Encoder, layer: Layer, block: InputBlock) -> ServedEncoder:
     dim = encoder.pooled_dim(layer.stages)
     served = ServedEncoder(encoder.architecture, layer, block, dim)
     served.encoder = encoder

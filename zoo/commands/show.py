@@ -41,7 +41,7 @@ def _print_facts(manifest: "Manifest", path: str) -> None:
     steps = f", {', '.join(manifest.layer.steps)}" if manifest.layer.steps else ""
     facts = {
         "method": manifest.method,
-        "network": f"{network.family} {network.depth}, width {network.width}, {network.stem} stem",
+        "network": network.summary,
         "layer": f"{', '.join(manifest.layer.stages)}{steps}",
         "embedding": f"{manifest.dim} values",
         "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",

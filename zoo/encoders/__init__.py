@@ -1,5 +1,7 @@
 """Network definitions (PyTorch). Importing this package needs the `export` or `train` extra."""
 
+from zoo.encoders.build import Encoder, build_encoder
+from zoo.encoders.cpc import CPCEncoder
 from zoo.encoders.google import SameMaxPool
 from zoo.encoders.representation import fit_representation
 from zoo.encoders.resnet import STAGES, ResNet, build_resnet
@@ -8,10 +10,13 @@ from zoo.encoders.served import ServedEncoder, load_served, load_weights
 
 __all__ = [
     "STAGES",
+    "CPCEncoder",
+    "Encoder",
     "ResNet",
     "Run",
     "SameMaxPool",
     "ServedEncoder",
+    "build_encoder",
     "build_resnet",
     "encoder_from_run",
     "fit_representation",

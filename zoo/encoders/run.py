@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders.resnet import ResNet, build_resnet
+from zoo.architectures import Architecture
+from zoo.encoders.build import Encoder, build_encoder
 from zoo.encoders.served import load_weights
 from zoo.errors import PackageError
 
 CHECKPOINT, DESCRIPTION = "checkpoint.pt", "run.json"
+_ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,12 @@ def read_run(folder: Path) -> Run:
         ) from error
 
 
-def encoder_from_run(run: Run) -> ResNet:
+def encoder_from_run(run: Run) -> Encoder:
     """The run's encoder with its trained weights, in evaluation mode.
 
     Raises:
         PackageError: a tensor is missing, left over, or of another shape.
     """
-    encoder = build_resnet(
-        ResNetArchitecture.model_validate(run.described["recipe"]["architecture"])
-    )
+    encoder = build_encoder(_ARCHITECTURE.validate_python(run.described["recipe"]["architecture"]))
     load_weights(encoder, run.part("encoder"), str(run.folder / CHECKPOINT))
     return encoder.eval()

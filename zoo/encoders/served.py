@@ -4,8 +4,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders.resnet import STAGES, build_resnet
+from zoo.architectures import Architecture
+from zoo.encoders.build import build_encoder
+from zoo.encoders.resnet import STAGES
 from zoo.errors import PackageError
 from zoo.images import InputBlock
 from zoo.manifest import Layer
@@ -19,10 +20,10 @@ class ServedEncoder(nn.Module):
     """
 
     def __init__(
-        self, architecture: ResNetArchitecture, layer: Layer, block: InputBlock, dim: int
+        self, architecture: Architecture, layer: Layer, block: InputBlock, dim: int
     ) -> None:
         super().__init__()
-        self.encoder = build_resnet(architecture)
+        self.encoder = build_encoder(architecture)
         self.encoder.drop_stages_after(max(layer.stages, key=STAGES.index))
         self.layer, self.block = layer, block
         width = self.encoder.pooled_dim(layer.stages)

@@ -1,0 +1,171 @@
+"""Contrastive predictive coding: the features of patches, predicted from those of far patches.
+
+v1: van den Oord et al. 2018, arXiv:1807.03748. v2: Henaff et al. 2019, arXiv:1905.09272. One
+method: v2's additions (its Figure 3) are settings. MC, model capacity: `stacks` of the
+architecture; LN, layer norm: its `norm`; LP, larger patches: its `patch`; BU, bottom-up, and HP,
+horizontal predictions: `directions`; RC, random colour dropping, and PA, patch augmentation:
+`patches`.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Generator, Tensor, nn
+
+from training.augment import Augmentation, PatchAugmentation, augment_patches, random_views
+from training.losses import info_nce
+from training.methods.context import ContextNetwork
+from training.methods.method import Method
+from zoo.architectures import Architecture, CPCArchitecture
+from zoo.encoders import CPCEncoder
+
+Direction = Literal["down", "up", "left", "right"]
+
+_TURNS: dict[Direction, int] = {"down": 0, "left": 1, "up": 2, "right": 3}
+"""Quarter turns, counter-clockwise, after which a direction points down."""
+
+_SCALE = 0.1  # of predictions (arXiv:1905.09272, appendix A.1)
+
+
+class CPCSettings(BaseModel):
+    """The method's part of a recipe; the defaults are v2's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["cpc"] = "cpc"
+    offsets: tuple[int, ...] = Field(
+        (3,), min_length=1, description="cells from the last one seen to the one predicted"
+    )
+    directions: tuple[Direction, ...] = Field(
+        ("down", "up", "left", "right"), min_length=1, description="each with its own networks"
+    )
+    target_dim: int = Field(64, ge=2)
+    context_width: int = Field(256, ge=1)
+    context_blocks: int = Field(5, ge=1)
+    patches: PatchAugmentation = PatchAugmentation()
+
+
+def check_cpc(
+    settings: CPCSettings, architecture: Architecture, augmentation: Augmentation, sizes: list[int]
+) -> None:
+    """Refuse what does not hold together, before anything is trained.
+
+    Args:
+        sizes: of the views, over the run.
+
+    Raises:
+        ValueError: the encoder is not of patches; a target's pixels are among those it is predicted
+            from; the grid is too small; or colours are changed before there are patches.
+    """
+    if not isinstance(architecture, CPCArchitecture):
+        raise ValueError(
+            f"cpc trains an encoder of patches: give an architecture of family 'cpc', not "
+            f"{architecture.family!r}"
+        )
+    patch, stride = architecture.patch, architecture.stride
+    for offset in settings.offsets:
+        if offset * stride < patch:
+            raise ValueError(
+                f"offset {offset} with patches of {patch} px every {stride} px: a target would "
+                f"share pixels with what predicts it; the least offset is {-(-patch // stride)}"
+            )
+    for size in sizes:
+        if architecture.cells(size) <= max(settings.offsets):
+            cells = architecture.cells(size)
+            raise ValueError(
+                f"views of {size} px have {cells} x {cells} patches, too few for the offset "
+                f"{max(settings.offsets)}: enlarge the views or lower the offset"
+            )
+    a = augmentation
+    if a.jitter or a.grey or a.blur or a.low_resolution or a.operators is not None:
+        raise ValueError(
+            "cpc changes the colours of each patch on its own (`method.patches`), as those of the "
+            "whole image tell a patch of its neighbours: set jitter, grey, blur and low_resolution "
+            "of `augmentation` to 0, and name no operators"
+        )
+
+
+class CPC(Method):
+    """An encoder of patches, and a context network with its predictors for each direction.
+
+    In data-parallel training the negatives are those of the process's own batch.
+    """
+
+    encoder: CPCEncoder
+
+    def __init__(
+        self, encoder: CPCEncoder, settings: CPCSettings, augmentation: Augmentation
+    ) -> None:
+        super().__init__()
+        check_cpc(settings, encoder.architecture, augmentation, [augmentation.size])
+        self.encoder = encoder
+        self.settings, self.augmentation = settings, augmentation
+        self.targets = nn.Conv2d(encoder.dim, settings.target_dim, 1)
+        self.directions = nn.ModuleDict(
+            {name: _Predictions(encoder.dim, settings) for name in settings.directions}
+        )
+
+    def views(self, images: Tensor, size: int, generator: Generator) -> Tensor:
+        """The patches of a random crop, side by side: (n, 3, cells * patch, cells * patch)."""
+        augmentation = self.augmentation.model_copy(update={"size": size})
+        crops = random_views(images, augmentation, generator)
+        patches = self.encoder.patches(crops)
+        n, rows, columns, _, side, _ = patches.shape
+        patches = augment_patches(patches.flatten(0, 2), self.settings.patches, generator)
+        patches = patches.view(n, rows, columns, 3, side, side).permute(0, 3, 1, 4, 2, 5)
+        return patches.reshape(n, 3, rows * side, columns * side)
+
+    def forward(self, views: Tensor) -> Tensor:
+        """InfoNCE in nats, averaged over directions and offsets; log(patches) at chance."""
+        side = self.encoder.architecture.patch
+        n, rows, columns = len(views), views.shape[2] // side, views.shape[3] // side
+        patches = views.reshape(n, 3, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5)
+        patches = patches.reshape(-1, 3, side, side).contiguous(memory_format=torch.channels_last)
+        grid = self.encoder.encode(patches).view(n, rows, columns, -1).permute(0, 3, 1, 2)
+        targets = _rows(self.targets(grid))
+        losses = [info_nce(found, targets, labels) for found, labels in self.predictions(grid)]
+        return torch.stack(losses).mean()
+
+    def predictions(self, grid: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """What each direction and offset predicts: (m, target_dim), and the cells meant, (m,).
+
+        Args:
+            grid: the patches' features, (n, dim, rows, columns).
+
+        A cell's number counts columns, then rows, then images.
+        """
+        n, _, rows, columns = grid.shape
+        cells = torch.arange(n * rows * columns, device=grid.device).view(n, rows, columns)
+        for name in self.settings.directions:
+            turns = _TURNS[name]
+            numbers = cells.rot90(turns, (1, 2))
+            found = self.directions[name](grid.rot90(turns, (2, 3)))
+            for offset, predicted in zip(self.settings.offsets, found, strict=True):
+                yield _rows(predicted), numbers[:, offset:].flatten()
+
+
+class _Predictions(nn.Module):
+    """Downwards: a context network, and a linear predictor for each offset."""
+
+    def __init__(self, dim: int, settings: CPCSettings) -> None:
+        super().__init__()
+        self.offsets = settings.offsets
+        self.context = ContextNetwork(dim, settings.context_width, settings.context_blocks)
+        self.predictors = nn.ModuleList(
+            nn.Conv2d(dim, settings.target_dim, 1) for _ in settings.offsets
+        )
+
+    def forward(self, grid: Tensor) -> list[Tensor]:
+        """(n, dim, rows, columns) -> for each offset (n, target_dim, rows - offset, columns)."""
+        context = self.context(grid)
+        return [
+            predictor(context[:, :, :-offset]) * _SCALE
+            for offset, predictor in zip(self.offsets, self.predictors, strict=True)
+        ]
+
+
+def _rows(grid: Tensor) -> Tensor:
+    """(n, d, rows, columns) -> (n * rows * columns, d)."""
+    return grid.permute(0, 2, 3, 1).flatten(0, 2)
