@@ -172,7 +172,11 @@ def classifier_accuracy(network: Classifier, images: Labelled, block: InputBlock
 
 
 def centre_views(images: Tensor, block: InputBlock) -> Tensor:
-    """uint8 (n, side, side, 3) -> the centre square at the block's size, (n, 3, size, size)."""
+    """uint8 (n, side, side, 3) -> the centre square at the block's size, (n, 3, size, size).
+
+    As `zoo.images.square` cuts it, but for the rim where `crop` is below 1: there Pillow's filter
+    reads beyond the square, and this one does not.
+    """
     n, side = images.shape[:2]
     kept = torch.full((n,), float(round(block.crop * side)), device=images.device)
     maps = resize_matrix(((side - kept) / 2).floor(), kept, side, block.size, block.interpolation)
