@@ -137,6 +137,26 @@ def _draw_drop(batch: Batch) -> Drawn:
     return None, {"kept": integers(batch.n, 0, 3, batch.generator)}
 
 
+def _sometimes(draw: Callable[[Batch], Drawn]) -> Callable[[Batch], Drawn]:
+    """The same for a share `rest` of the images, by chance."""
+
+    def sometimes(batch: Batch) -> Drawn:
+        chosen, parameters = draw(batch)
+        if batch.augmentation.rest == 1:
+            return chosen, parameters
+        met = _met(batch, batch.augmentation.rest)
+        return met, {key: _rows(value, met) for key, value in parameters.items()}
+
+    return sometimes
+
+
+def _rows(parameter: Parameter, rows: Tensor) -> Parameter:
+    """The parameters of some images; those without a number an image stay."""
+    if isinstance(parameter, Tensor):
+        return parameter[rows]
+    return [parameter[i] for i in rows.tolist()] if isinstance(parameter, list) else parameter
+
+
 _NOISE = 0.2  # the largest deviation, of samples in 0-1
 
 OPERATORS: dict[OperatorName, Operator] = {
@@ -144,10 +164,10 @@ OPERATORS: dict[OperatorName, Operator] = {
     "flip": Operator(_draw_flip, lambda images: images.flip(3)),
     "grey": Operator(_draw_grey, lambda images: colour.grey(images).expand(-1, 3, -1, -1)),
     "jitter": Operator(_draw_jitter, colour.jitter),
-    "rotate": Operator(_draw_rotate, pixels.rotate),
-    "cutout": Operator(_draw_cutout, pixels.cutout),
-    "noise": Operator(_draw_noise, pixels.noise),
+    "rotate": Operator(_sometimes(_draw_rotate), pixels.rotate),
+    "cutout": Operator(_sometimes(_draw_cutout), pixels.cutout),
+    "noise": Operator(_sometimes(_draw_noise), pixels.noise),
     "blur": Operator(_draw_blur, _blur),
-    "sobel": Operator(_draw_nothing, pixels.sobel),
-    "drop_channels": Operator(_draw_drop, pixels.drop_channels),
+    "sobel": Operator(_sometimes(_draw_nothing), pixels.sobel),
+    "drop_channels": Operator(_sometimes(_draw_drop), pixels.drop_channels),
 }

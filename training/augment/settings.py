@@ -39,8 +39,11 @@ class Augmentation(BaseModel):
     operators: tuple[OperatorName, ...] | None = Field(
         None,
         description="by name, first to last, in place of SimCLR's crop, flip, jitter, grey and "
-        "blur; `flip`, `jitter`, `grey` and `blur` stay their probabilities, the rest meet every "
+        "blur; `flip`, `jitter`, `grey` and `blur` stay their probabilities, `crop` meets every "
         "image",
+    )
+    rest: float = Field(
+        1.0, ge=0, le=1, description="probability of each of the other named operators"
     )
     branches: Literal["both", "one"] = Field(
         "both",

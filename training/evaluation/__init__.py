@@ -1,16 +1,29 @@
 """Evaluation on features that are computed once."""
 
-from training.evaluation.evaluate import Evaluation, Protocol, Subset, evaluate
+from training.evaluation.baselines import baselines_of
+from training.evaluation.evaluate import PROTOCOLS, check_protocol, evaluate
 from training.evaluation.features import Embedder, Features, embed_source
+from training.evaluation.models import embedder_of
+from training.evaluation.results import Accuracy, Difference, Evaluation
+from training.evaluation.sets import LabelledSet, Subset, read_sets
 from training.evaluation.tables import markdown
+from training.evaluation.task import Options
 
 __all__ = [
+    "PROTOCOLS",
+    "Accuracy",
+    "Difference",
     "Embedder",
     "Evaluation",
     "Features",
-    "Protocol",
+    "LabelledSet",
+    "Options",
     "Subset",
+    "baselines_of",
+    "check_protocol",
     "embed_source",
+    "embedder_of",
     "evaluate",
     "markdown",
+    "read_sets",
 ]

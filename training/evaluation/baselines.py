@@ -5,12 +5,21 @@ import torch
 from skimage.feature import hog
 
 from training.evaluation.features import Embedder, Floats
+from training.evaluation.models import load_network
 from zoo.architectures import Architecture
 from zoo.encoders import ServedEncoder, build_encoder
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer
 
 LAST_STAGE = Layer(stages=("layer4",))
+
+
+def baselines_of(embedder: Embedder) -> list[Embedder]:
+    """What stands beside an embedder that has a network: all three."""
+    assert embedder.source is not None  # the untrained network is of its architecture
+    network = load_network(embedder.source)
+    fresh = untrained(network.encoder.architecture, embedder.block, network.layer)
+    return [fresh, pixels(), histograms_of_gradients()]
 
 
 def untrained(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data import DataError, Entry, read_files, source_digest
+from zoo.encoders import Run
 from zoo.images import ImageError, InputBlock, Pixels, read_square
+from zoo.package import Package
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
@@ -30,12 +32,14 @@ class Embedder:
     name: in tables. identity: what its features are cached under; another whenever they would be.
     block: how an image becomes the square that `embed` takes, as in the gateway.
     embed: uint8 (n, size, size, 3) -> float32 (n, dim), of any length.
+    source: what its network is read from; None for what has none to train on.
     """
 
     name: str
     identity: str
     block: InputBlock
     embed: Callable[[Pixels], Floats]
+    source: Run | Package | None = None
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,8 @@ def embed_source(
     """Features of the entries of a folder or tar, read from `cache` where it has them.
 
     Raises:
-        DataError: an entry has no label, no image can be read, or the embedder's vectors are not
-            finite.
+        DataError: no image can be read, or the embedder's vectors are not finite.
     """
-    for entry in entries:
-        if not entry.label:
-            raise DataError(
-                f"{source}: {entry.path} has no label; evaluation needs one for every image: add a "
-                "labels.csv (path,label,split) or a folder a class"
-            )
     file = cache and cache / f"features-{_key(embedder, source, entries)}.npz"
     if file is None or not file.is_file():
         rows, vectors, unreadable = _embed_all(embedder, source, entries, progress)
@@ -81,11 +78,17 @@ def embed_source(
         with np.load(file) as saved:
             rows, vectors = saved["rows"], saved["vectors"]
             unreadable = json.loads(str(saved["unreadable"]))
-    kept = [entries[row] for row in rows]
-    classes = tuple(sorted({entry.label for entry in kept}))
-    number = {name: index for index, name in enumerate(classes)}
-    labels = np.array([number[entry.label] for entry in kept], np.int64)
-    return Features(vectors, labels, classes, tuple(e.path for e in kept), unreadable)
+    return _features(vectors, [entries[row] for row in rows], unreadable)
+
+
+def gather(parts: Sequence[Features], entries: list[Entry]) -> Features:
+    """The features of `entries`, in their order, out of those of several parts of a source."""
+    unreadable = {path: why for part in parts for path, why in part.unreadable.items()}
+    vectors = np.concatenate([part.vectors for part in parts])
+    row = {path: i for i, path in enumerate(path for part in parts for path in part.paths)}
+    kept = [entry for entry in entries if entry.path in row]
+    lost = {entry.path: unreadable[entry.path] for entry in entries if entry.path not in row}
+    return _features(vectors[[row[entry.path] for entry in kept]], kept, lost)
 
 
 def unit_length(vectors: Floats) -> Floats:
@@ -96,6 +99,13 @@ def unit_length(vectors: Floats) -> Floats:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     flat = np.full_like(vectors, vectors.shape[1] ** -0.5)
     return np.where(norms > 0, vectors / np.where(norms > 0, norms, 1), flat)
+
+
+def _features(vectors: Floats, entries: list[Entry], unreadable: dict[str, str]) -> Features:
+    classes = tuple(sorted({entry.label for entry in entries}))
+    number = {name: index for index, name in enumerate(classes)}
+    labels = np.array([number[entry.label] for entry in entries], np.int64)
+    return Features(vectors, labels, classes, tuple(e.path for e in entries), unreadable)
 
 
 def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:

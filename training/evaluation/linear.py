@@ -1,11 +1,12 @@
 """Linear evaluation: multinomial logistic regression on frozen features, by L-BFGS.
 
-The protocol of SimCLR's transfer experiments (arXiv:2002.05709, appendix B.8): the l2 penalty that
-is best on a validation part of the training set, then a fit on the whole of it.
+As in SimCLR's transfer experiments (arXiv:2002.05709, appendix B.8): the l2 penalty that is best on
+a validation part of the training set, then a fit on the whole of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,24 @@ from torch import Tensor
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
 
-L2 = tuple(10 ** (-step / 2) for step in range(15))
-"""Penalties tried, strongest first, in units of the features' mean squared distance from their
-mean, so that a narrow embedding space gets the choice of a wide one."""
 
-_PATIENCE = 3
+@dataclass(frozen=True)
+class Penalties:
+    """The l2 values tried, strongest first, until `patience` in a row have not helped.
+
+    unit: `spread` counts in the features' mean squared distance from their mean, so that a narrow
+    embedding space gets the choice of a wide one, with the loss a mean over images; `sum` is the
+    penalty beside the sum of the losses, scikit-learn's 1 / C.
+    """
+
+    values: Sequence[float]
+    patience: int
+    unit: Literal["spread", "sum"]
+
+
+SPREAD = Penalties(tuple(10 ** (-step / 2) for step in range(15)), 3, "spread")
+PAPER = Penalties(tuple(float(x) for x in np.logspace(5, -6, 45)), 45, "sum")
+"""SimCLR's transfer experiments: 45 values from 1e-6 to 1e5, all of them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class LinearResult:
-    """`accuracy` on the test images; `l2` was chosen by accuracy on the validation part."""
+    """`accuracy` on the test images; `l2` was chosen by accuracy on the validation part.
+
+    `l2` stands beside the mean of the losses, as `fit_linear` takes it.
+    """
 
     accuracy: float
     l2: float
@@ -52,12 +69,12 @@ def linear_accuracy(
     test_labels: Labels,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    penalties: Penalties = SPREAD,
 ) -> LinearResult:
     """Accuracy on `test` of a classifier fitted on `train`.
 
     A fifth of each class is the validation part. Penalties are tried from the strongest on, each
-    from the last one's solution, until three in a row have not helped: the weak ones are by far
-    the slowest to fit.
+    from the last one's solution: the weak ones are by far the slowest to fit.
 
     Args:
         train: (n, d). train_labels: (n,), class numbers from 0. test: (m, d). test_labels: (m,).
@@ -70,24 +87,26 @@ def linear_accuracy(
     problem = _Problem(train[~held], train_labels[~held])
     best, chosen, waited = -1.0, 0.0, 0
     solution = None
-    for number, l2 in enumerate(L2):
-        solution = problem.solve(l2, solution)
+    most = len(penalties.values) + 1
+    for number, l2 in enumerate(penalties.values):
+        solution = problem.solve(problem.relative(l2, penalties), solution)
         predicted = problem.linear(solution).predict(train[held])
         accuracy = float((predicted == train_labels[held]).mean())
         waited += 1
         if accuracy > best:
             best, chosen, waited = accuracy, l2, 0
         if progress:
-            progress(number + 1, len(L2) + 1)
-        if waited == _PATIENCE:
+            progress(number + 1, most)
+        if waited == penalties.patience:
             break
     whole = _Problem(train, train_labels)
-    final = whole.linear(whole.solve(chosen))
+    relative = whole.relative(chosen, penalties)
+    final = whole.linear(whole.solve(relative))
     if progress:
-        progress(len(L2) + 1, len(L2) + 1)
+        progress(most, most)
     return LinearResult(
         accuracy=float((final.predict(test) == test_labels).mean()),
-        l2=chosen * whole.spread,
+        l2=relative * whole.spread,
         validation=best,
     )
 
@@ -122,6 +141,10 @@ class _Problem:
         self.x = x @ self.axes
         self.labels = torch.from_numpy(labels).to(device)
         self.classes = int(labels.max()) + 1
+
+    def relative(self, l2: float, penalties: Penalties) -> float:
+        """A penalty in the unit of `solve`."""
+        return l2 if penalties.unit == "spread" else l2 / len(self.x) / self.spread
 
     def solve(self, l2: float, start: Tensor | None = None) -> Tensor:
         """Weights and, as last row, bias on the turned features: float64 (rank + 1, classes)."""

@@ -126,6 +126,17 @@ def test_named_operators_follow_one_another(crops, photos) -> None:
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["rotate", "cutout", "noise", "sobel", "drop_channels"])
+def test_some_of_the_images_are_met_with_parameters_of_their_own(name, photos) -> None:
+    images = photos[:1].repeat(200, 1, 1, 1)
+    some = CERTAIN.model_copy(update={"rest": 0.3})
+    got = apply_operators(images.clone(), [name], some, torch.Generator().manual_seed(0))
+    left = torch.tensor([torch.equal(a, b) for a, b in zip(got, images, strict=True)])
+    assert 0.6 < left.float().mean() < 0.8
+    if name in ("cutout", "noise"):
+        assert len({image.numpy().tobytes() for image in got[~left]}) > 40
+
+
 def test_on_one_branch_the_other_view_is_the_crop_that_both_began_as(crops) -> None:
     images = torch.from_numpy(crops(N, 40))
     augmentation = CERTAIN.model_copy(update={"operators": ("flip",), "branches": "one"})

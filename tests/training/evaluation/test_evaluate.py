@@ -14,13 +14,15 @@ from training.data import DataError, list_entries
 from training.evaluation import (
     Embedder,
     Evaluation,
+    Options,
     Subset,
     embed_source,
     evaluate,
     markdown,
+    read_sets,
 )
 from training.evaluation.baselines import histograms_of_gradients, pixels, untrained
-from training.evaluation.features import Features
+from training.evaluation.features import Features, gather
 from training.evaluation.few_label import _draws, few_label, interval
 from zoo.architectures import ResNetArchitecture
 from zoo.images import InputBlock, read_square
@@ -122,7 +124,7 @@ def test_images_without_labels_and_vectors_that_are_not_finite_are_errors(data, 
     copy = shutil.copytree(data, tmp_path / "data")
     (copy / "labels.csv").write_text("path,label\nother/-china-0.png,\n")
     with pytest.raises(DataError, match=r"other/-china-0\.png has no label"):
-        embed_source(COLOUR, copy, list_entries(copy))
+        evaluate([COLOUR], read_sets([copy]), ["few-label"])
     broken = replace(COLOUR, embed=lambda images: np.full((len(images), 3), np.nan, np.float32))
     with pytest.raises(DataError, match="colour gives a vector that is not finite for other/"):
         embed_source(broken, data, list_entries(data))
@@ -154,24 +156,20 @@ def test_the_interval_holds_the_true_mean_as_often_as_it_says() -> None:
 @pytest.fixture(scope="module")
 def evaluation(data) -> Evaluation:
     return evaluate(
-        [COLOUR, NOISE], data, ["knn", "linear"], subsets=[Subset("views")]
-    ).model_copy(
-        update={
-            "differences": evaluate(
-                [COLOUR, NOISE], data, ["few-label"], subsets=[Subset("views", "val")],
-                labels_per_class=(1, 5), draws=8,
-            ).differences
-        }
-    )  # fmt: skip
+        [COLOUR, NOISE],
+        read_sets([data], ["views:val"]),
+        ["knn", "linear", "linear-sgd", "few-label"],
+        Options(labels_per_class=(1, 5), draws=8),
+    )
 
 
 def test_a_method_that_sees_beats_one_that_does_not(evaluation) -> None:
-    values = {(a.method, a.protocol): a.value for a in evaluation.accuracies}
-    for protocol in ("knn", "linear"):
-        assert values["colour", protocol] > 0.9
-        assert values["noise", protocol] < 0.8
+    found = {(a.method, a.protocol): a for a in evaluation.accuracies}
+    for protocol in ("knn", "linear", "linear-sgd"):
+        assert found["colour", protocol].value > 0.9
+        assert found["noise", protocol].value < 0.8
+        assert found["noise", protocol].images == 24
     for accuracy in evaluation.accuracies:
-        assert accuracy.images == 24
         assert 0 <= accuracy.low <= accuracy.value <= accuracy.high <= 1
     assert [d.protocol for d in evaluation.differences] == ["few-label-1", "few-label-5"]
     assert all(d.low > 0 for d in evaluation.differences)
@@ -179,9 +177,11 @@ def test_a_method_that_sees_beats_one_that_does_not(evaluation) -> None:
 
 def test_a_difference_is_that_of_the_accuracies_and_the_result_is_json(data) -> None:
     result = evaluate(
-        [COLOUR, NOISE], data, ["few-label"], subsets=[Subset("other"), Subset("views", "val")],
-        labels_per_class=(5,), draws=6,
-    )  # fmt: skip
+        [COLOUR, NOISE],
+        read_sets([data], ["other", "views:val"]),
+        ["few-label"],
+        Options(labels_per_class=(5,), draws=6),
+    )
     by_set = {(a.data, a.method): a for a in result.accuracies}
     for difference in result.differences:
         gap = by_set[difference.data, "colour"].value - by_set[difference.data, "noise"].value
@@ -196,14 +196,85 @@ def test_a_difference_is_that_of_the_accuracies_and_the_result_is_json(data) -> 
 
 
 def test_what_the_data_do_not_have_is_named(data) -> None:
+    def measure(subset: str, protocol: str, **options) -> None:
+        evaluate([COLOUR], read_sets([data], [subset]), [protocol], Options(**options))
+
     with pytest.raises(DataError, match=r"no images under 'photos'.*'other', 'views'"):
-        evaluate([COLOUR], data, ["few-label"], subsets=[Subset("photos")])
+        measure("photos", "few-label")
     with pytest.raises(DataError, match=r"of split 'test'; its splits are \['train', 'val'\]"):
-        evaluate([COLOUR], data, ["knn"], subsets=[Subset("views")], test_split="test")
+        measure("views", "knn", test_split="test")
     with pytest.raises(DataError, match="no split 'test' or 'val' to test on"):
-        evaluate([COLOUR], data, ["knn"], subsets=[Subset("other")])
-    with pytest.raises(ValueError, match="unknown protocol 'knnn'"):
-        evaluate([COLOUR], data, ["knnn"])
+        measure("other", "knn")
+    with pytest.raises(DataError, match="class 'china' has 8 images: 10 to learn from leave none"):
+        measure("other", "few-label")
+    with pytest.raises(DataError, match="finetune needs a network"):
+        measure("views", "finetune")
+    with pytest.raises(DataError, match="probe needs a training run"):
+        measure("views", "probe")
+    with pytest.raises(ValueError, match="unknown protocol 'lineer'; did you mean linear"):
+        measure("views", "lineer")
+    with pytest.raises(ValueError, match="unknown protocol '7'; there are knn, linear,"):
+        measure("views", "7")
+
+
+def test_nothing_is_computed_where_something_cannot_be_done(data) -> None:
+    def never(images: np.ndarray) -> np.ndarray:
+        raise AssertionError("the images were embedded")
+
+    embedder = replace(COLOUR, embed=never)
+    with pytest.raises(DataError, match="no split 'test' or 'val'"):
+        evaluate([embedder], read_sets([data], ["views", "other"]), ["transfer", "knn"])
+
+
+def test_every_image_is_embedded_once_for_all_protocols(data, tmp_path) -> None:
+    seen = []
+
+    def counted(images: np.ndarray) -> np.ndarray:
+        seen.append(len(images))
+        return mean_colour(images)
+
+    embedder = replace(COLOUR, embed=counted)
+    sets, options = read_sets([data], ["views"]), Options(draws=2)
+    for protocols in (["few-label", "knn"], ["linear", "linear-sgd", "transfer"]):
+        evaluate([embedder], sets, protocols, options, cache=tmp_path)
+    assert sum(seen) == 64
+
+
+def test_features_are_gathered_in_the_order_asked_for(data) -> None:
+    entries = list_entries(data)
+    parts = [
+        embed_source(COLOUR, data, [e for e in entries if e.split == s]) for s in ("train", "val")
+    ]
+    wanted = [e for e in entries if e.split][::-3]
+    found = gather(parts, wanted)
+    assert found.paths == tuple(e.path for e in wanted)
+    want = embed_source(COLOUR, data, wanted)
+    assert np.array_equal(found.vectors, want.vectors)
+    assert np.array_equal(found.labels, want.labels)
+
+
+def test_transfer_is_one_table_and_halves_what_has_no_splits(data, tmp_path) -> None:
+    other = shutil.copytree(data / "other", tmp_path / "photos")
+    for path in list(other.iterdir()):
+        label = path.stem.split("-")[1]
+        (other / label).mkdir(exist_ok=True)
+        path.rename(other / label / path.name)
+    sets = read_sets([data, other], [f"{data.stem}/views"])
+    result = evaluate([COLOUR, NOISE], sets, ["transfer"])
+    found = {(a.data, a.method): a for a in result.accuracies}
+    assert found[f"{data.stem}/views", "colour"].images == 24
+    assert found["photos (halves)", "colour"].images == 8
+    assert all(found[name, "colour"].value > found[name, "noise"].value for name, _ in found)
+    text = markdown(result)
+    assert text.count("| data | protocol |") == 1
+
+
+def test_a_subset_of_no_source_is_refused(data, tmp_path) -> None:
+    other = shutil.copytree(data / "other", tmp_path / "photos")
+    with pytest.raises(DataError, match=r"'views' is no subset of the data given.*photos"):
+        read_sets([data, other], ["views"])
+    with pytest.raises(DataError, match="no such folder or tar"):
+        read_sets([data / "nothing"])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from training.evaluation.linear import fit_linear, linear_accuracy
+from training.evaluation.linear import PAPER, fit_linear, linear_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,16 @@ def test_the_penalty_is_chosen_without_the_test_images(digits) -> None:
 def test_a_class_of_one_image_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two training images"):
         linear_accuracy(np.eye(3), np.array([0, 0, 1]), np.eye(3), np.array([0, 0, 1]))
+
+
+def test_the_papers_penalties_are_scikit_learns_and_all_are_tried(digits) -> None:
+    assert len(PAPER.values) == 45
+    assert (PAPER.values[0], PAPER.values[-1]) == pytest.approx((1e5, 1e-6))
+    (images, test), (labels, answers) = (np.split(part, [400]) for part in digits)
+    done = []
+    result = linear_accuracy(images, labels, test, answers, 0, lambda n, of: done.append(n), PAPER)
+    assert done == list(range(1, 47))
+    # What is chosen stands beside the mean of the losses; scikit-learn's C beside their sum.
+    theirs = LogisticRegression(C=1 / (result.l2 * 400), max_iter=5000).fit(images, labels)
+    assert result.accuracy == pytest.approx(theirs.score(test, answers), abs=0.01)
+    assert min(abs(result.l2 * 400 - np.array(PAPER.values))) < 1e-6 * result.l2 * 400
