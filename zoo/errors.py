@@ -19,3 +19,7 @@ class RuntimeUnavailableError(ZooError):
 
 class GoldenMismatchError(ZooError):
     """A runtime whose embeddings are not those the package attests; it must not serve."""
+
+
+class CheckpointError(ZooError):
+    """A foreign checkpoint that is damaged, unsafe, or of another network."""
