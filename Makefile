@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint types units format help
+.PHONY: run test test-tensorflow lint types units format help
 
 run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
 	@exec $(BIN)/zoo serve --port $(PORT)
@@ -14,6 +14,9 @@ test: lint types units ## install what the tests need and run them all
 
 units: $(VENV)/.installed-test ## the tests alone
 	$(BIN)/python -m pytest
+
+test-tensorflow: $(VENV)/.installed-test $(VENV)-tensorflow/.installed ## conversion against TensorFlow, in an environment of its own
+	ZOO_TEST_TENSORFLOW=$(abspath $(VENV)-tensorflow/bin/python) $(BIN)/python -m pytest -m tensorflow -rP
 
 lint: $(VENV)/.installed-test ## style and the direction of imports
 	$(BIN)/ruff check .
@@ -28,7 +31,7 @@ format: $(VENV)/.installed-test ## rewrite the sources in the common style
 	$(BIN)/ruff format .
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,4 +44,10 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed-run
 	@echo "Installing what training and the tests need (once) ..."
 	@$(PIP) --editable '.[cpu,train,dev]'
+	@touch $@
+
+$(VENV)-tensorflow/.installed:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "Installing TensorFlow (once) ..."
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu==2.21.0
 	@touch $@

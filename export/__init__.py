@@ -1,7 +1,6 @@
 """A training run or a public checkpoint -> a package, proven. Needs the `export` extra."""
 
 from export.build import write_manifest
-from export.convert import convert
 from export.package import Serving, export_run
 
-__all__ = ["Serving", "convert", "export_run", "write_manifest"]
+__all__ = ["Serving", "export_run", "write_manifest"]

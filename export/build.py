@@ -19,7 +19,6 @@ from zoo.manifest import (
     File,
     Manifest,
     Metric,
-    Parity,
     Provenance,
 )
 from zoo.package import MANIFEST, Package, file_digest
@@ -41,19 +40,18 @@ class About:
     metrics: tuple[Metric, ...] = ()
 
 
-def build_package(
+def write_encoder(
     folder: Path, about: About, served: ServedEncoder, stored: dict[str, Tensor], images: Pixels
-) -> None:
-    """Write a whole package into `folder` beside what is there already.
+) -> Manifest:
+    """Write weights, graph and golden vectors into `folder`.
 
     Args:
         served: the reference, with the values of `stored`.
         stored: the weights as they are to be stored.
         images: for the golden vectors, uint8 (n, size, size, 3).
 
-    Raises:
-        GoldenMismatchError: ONNX Runtime does not give what PyTorch gives, or a negative control
-            would pass.
+    Returns:
+        The manifest as far as it is known, for `attest`.
     """
     save_file(stored, folder / WEIGHTS)
     architecture, layer, block = served.encoder.architecture, served.layer, served.block
@@ -66,7 +64,7 @@ def build_package(
     )
     golden = golden_vectors(served, images)
     write_golden(folder / GOLDEN, golden)
-    manifest = Manifest(
+    return Manifest(
         schema_version=SCHEMA_VERSION,
         name=about.name,
         version=about.version,
@@ -81,8 +79,19 @@ def build_package(
         parity={},
         space=space,
     )
-    parity = _prove(Package(folder, manifest))
-    write_manifest(folder, manifest.model_copy(update={"parity": parity}))
+
+
+def attest(folder: Path, manifest: Manifest) -> None:
+    """Compare ONNX Runtime with PyTorch's golden vectors and write the manifest with the result.
+
+    Apart from `write_encoder`, so that PyTorch's copy of large weights can be let go before.
+
+    Raises:
+        GoldenMismatchError: they differ, or a negative control would pass.
+    """
+    runtime = open_onnx(Package(folder, manifest))
+    parity = check_golden(Package(folder, manifest), runtime.variant, runtime.embed)
+    write_manifest(folder, manifest.model_copy(update={"parity": {runtime.variant: parity}}))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -92,11 +101,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     partial = folder / f".{MANIFEST}"
     partial.write_text(manifest.model_dump_json(indent=1) + "\n")
     partial.replace(folder / MANIFEST)
-
-
-def _prove(package: Package) -> dict[str, Parity]:
-    runtime = open_onnx(package)
-    return {runtime.variant: check_golden(package, runtime.variant, runtime.embed)}
 
 
 def _files(folder: Path) -> dict[str, File]:

@@ -31,18 +31,16 @@ def sample_squares(block: InputBlock, count: int = 16) -> Pixels:
     return np.stack(squares)
 
 
-def stem_charts(block: InputBlock) -> Pixels:
-    """Two charts that show how a stem pools; photos hardly do, uint8 (2, size, size, 3).
+def stem_chart(block: InputBlock) -> Pixels:
+    """Orange stripes that show how a stem pools, uint8 (size, size, 3).
 
-    Averaged over a photo, a pooling grid that is displaced by a pixel gives almost the same. Of
-    dots 8 pixels apart, which come to every fourth cell behind a stem of stride 2, one grid of 3x3
-    windows sees each twice a side and the other once.
+    Averaged over a photo, a pooling grid that is displaced by one pixel gives almost the same. Of
+    stripes 16 pixels apart, which come to every eighth cell behind a stem of stride 2, one grid of
+    windows sees each twice and the other once.
     """
-    rows, columns = np.mgrid[: block.size, : block.size]
-    dots = (rows % 8 < 2) & (columns % 8 < 2)
-    stripes = columns % 16 < 2
-    colours = np.array([(255, 255, 255), (255, 128, 0)], np.uint8)
-    return np.stack([dots, stripes])[..., None] * colours[:, None, None]
+    chart: Pixels = np.zeros((block.size, block.size, 3), np.uint8)
+    chart[:, np.arange(block.size) % 16 < 2] = (255, 128, 0)
+    return chart
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.build import About, build_package
+from export.build import About, attest, write_encoder
 from export.golden import sample_squares
 from export.graph import halved
 from zoo.encoders import (
@@ -98,7 +98,7 @@ def export_run(
     images = sample_squares(serving.block) if serving.golden is None else serving.golden
     with new_package(name, version) as folder:
         (folder / TRAINING).write_text(json.dumps(described, indent=1) + "\n")
-        build_package(folder, about, served, halved(served), images)
+        attest(folder, write_encoder(folder, about, served, halved(served), images))
     return find_package(f"{name}@{version}")
 
 

@@ -21,6 +21,7 @@ from zoo.errors import CheckpointError
 
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER, _TRAILER = 48, 5
+_SAVED_MODEL = "variables.index"  # of a hub module beside the checkpoint, as in Google's zips
 _MAX_INDEX = 64 << 20  # bytes; the largest known index has some hundred thousand
 
 # Values of TensorFlow's DataType.
@@ -44,7 +45,7 @@ def open_bundle(files: Mapping[str, Path]) -> Checkpoint:
         CheckpointError: a file is missing, damaged or cut short, or uses what is not supported:
             compressed blocks, tensors in slices, big-endian numbers.
     """
-    indexes = [name for name in files if name.endswith(".index")]
+    indexes = [name for name in files if name.endswith(".index") and name != _SAVED_MODEL]
     if len(indexes) != 1:
         raise CheckpointError(f"a TensorFlow checkpoint has one .index file, not {indexes}")
     index = files[indexes[0]]

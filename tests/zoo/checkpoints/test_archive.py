@@ -30,6 +30,8 @@ def test_a_checkpoint_in_a_zip_is_read(tmp_path, folder):
     tensors = {"a": np.random.default_rng(0).random(300, np.float32)}
     files = write_bundle(tmp_path / "model.ckpt-1", tensors.items())
     members = [(f"ResNet50_1x/{name}", path.read_bytes()) for name, path in files.items()]
+    # Google's archives hold a hub module too.
+    members.append(("ResNet50_1x/variables/variables.index", b"another format"))
     archive = make_zip(tmp_path / "ResNet50_1x.zip", members)
     checkpoint = open_checkpoint("tf-bundle", {"ResNet50_1x.zip": archive}, folder)
     np.testing.assert_array_equal(checkpoint.read("a"), tensors["a"])
