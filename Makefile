@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint types units triton-env format help
+.PHONY: run test test-tensorflow lint types units triton-env format help
 
 run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
 	@exec $(BIN)/zoo serve --port $(PORT)
@@ -14,6 +14,9 @@ test: lint types units ## install what the tests need and run them all
 
 units: $(VENV)/.installed-test ## the tests alone
 	$(BIN)/python -m pytest
+
+test-tensorflow: $(VENV)/.installed-test $(VENV)-tensorflow/.installed ## conversion against TensorFlow, in an environment of its own
+	ZOO_TEST_TENSORFLOW=$(abspath $(VENV)-tensorflow/bin/python) $(BIN)/python -m pytest -m tensorflow -rP
 
 lint: $(VENV)/.installed-test ## style and the direction of imports
 	$(BIN)/ruff check .
@@ -30,7 +33,7 @@ format: $(VENV)/.installed-test ## rewrite the sources in the common style
 	$(BIN)/ruff format .
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,4 +53,9 @@ $(VENV)/.installed-test: $(VENV)/.installed-run
 	@test -x .venv-triton/bin/python || $(PYTHON) -m venv .venv-triton
 	@.venv-triton/bin/python -m pip install --quiet --disable-pip-version-check \
 		'nvidia-pytriton==0.7.0' 'onnxruntime==1.32.0' 'numpy==1.26.4'
+
+$(VENV)-tensorflow/.installed:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "Installing TensorFlow (once) ..."
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu==2.21.0
 	@touch $@

@@ -1,5 +1,6 @@
-"""From a trained encoder to a package: ONNX, parity, golden vectors. Needs the `export` extra."""
+"""A training run or a public checkpoint -> a package, proven. Needs the `export` extra."""
 
-from export.package import Serving, export_run, write_manifest
+from export.build import write_manifest
+from export.package import Serving, export_run
 
 __all__ = ["Serving", "export_run", "write_manifest"]

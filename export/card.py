@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from zoo.manifest import Manifest, Metric
+from zoo.manifest import Conversion, Manifest, Metric
 
 
 def render_card(manifest: Manifest) -> str:
@@ -94,7 +94,19 @@ def _provenance(m: Manifest) -> str:
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
         f"## Provenance\n\n{_table(('data', 'images', 'terms'), rows)}\n\n"
-        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}.\n\n{p.citation}."
+        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
+        f"{_conversion(p.conversion)}\n\n{p.citation}."
+    )
+
+
+def _conversion(c: Conversion | None) -> str:
+    if c is None:
+        return ""
+    dropped = ", ".join(f"`{pattern}` ({count})" for pattern, count in c.dropped.items()) or "none"
+    crc = f"; CRC32C agreed for {c.crc32c} tensors" if c.crc32c is not None else ""
+    return (
+        f"\n\nConverted from the layout {c.layout} (mapping {c.mapping}): {c.tensors} tensors "
+        f"used{crc}. Left out on purpose: {dropped}."
     )
 
 

@@ -31,6 +31,18 @@ def sample_squares(block: InputBlock, count: int = 16) -> Pixels:
     return np.stack(squares)
 
 
+def stem_chart(block: InputBlock) -> Pixels:
+    """Orange stripes that show how a stem pools, uint8 (size, size, 3).
+
+    Averaged over a photo, a pooling grid that is displaced by one pixel gives almost the same. Of
+    stripes 16 pixels apart, which come to every eighth cell behind a stem of stride 2, one grid of
+    windows sees each twice and the other once.
+    """
+    chart: Pixels = np.zeros((block.size, block.size, 3), np.uint8)
+    chart[:, np.arange(block.size) % 16 < 2] = (255, 128, 0)
+    return chart
+
+
 @torch.no_grad()
 def golden_vectors(served: ServedEncoder, images: Pixels) -> Golden:
     """The reference embeddings of `images`, and those that likely mistakes would give."""

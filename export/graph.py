@@ -6,8 +6,7 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnxscript import optimizer
-from safetensors.torch import save_file
+from onnxscript import ir, optimizer
 from torch import Tensor
 
 from zoo.encoders import ServedEncoder
@@ -15,13 +14,11 @@ from zoo.manifest import WEIGHTS
 from zoo.space import tensor_layout
 
 
-def write_weights(served: ServedEncoder, path: Path) -> None:
-    """Matrices and kernels in float16, vectors (biases, statistics) in float32; see `halved`."""
-    save_file(halved(served), path)
-
-
 def halved(served: ServedEncoder) -> dict[str, Tensor]:
-    """The tensors as stored. Whitening stays in float32: its small directions need the digits."""
+    """Matrices and kernels in float16, vectors (biases, statistics) in float32.
+
+    Whitening stays in float32 too: its small directions need the digits.
+    """
     stored = {}
     for name, tensor in served.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -37,8 +34,10 @@ def write_graph(served: ServedEncoder, weights: Path, path: Path, metadata: dict
     Initializers that `weights` holds become external data inside it, float16 ones behind a cast
     that runtimes fold when they load the graph.
     """
-    model = _trace(served)
-    _refer_to_weights(model, weights)
+    program = _trace(served)
+    _refer_to_weights(program.model, weights)
+    model = _cleaned(program.model_proto)
+    _cast_halves(model)
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
@@ -46,7 +45,7 @@ def write_graph(served: ServedEncoder, weights: Path, path: Path, metadata: dict
     onnx.checker.check_model(str(path))
 
 
-def _trace(served: ServedEncoder) -> onnx.ModelProto:
+def _trace(served: ServedEncoder) -> torch.onnx.ONNXProgram:
     example = torch.zeros(2, served.block.size, served.block.size, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
@@ -71,45 +70,50 @@ def _trace(served: ServedEncoder) -> onnx.ModelProto:
         ),
     )
     optimizer.remove_unused_nodes(program.model)
-    model: onnx.ModelProto = program.model_proto
+    return program
+
+
+def _refer_to_weights(model: ir.Model, weights: Path) -> None:
+    """Point the initializers into the file before the graph is serialised: nothing is copied."""
+    layout = tensor_layout(weights)
+    for name, value in model.graph.initializers.items():
+        if name not in layout:
+            continue
+        dtype, shape, offset, length = layout.pop(name)
+        if value.shape is None or value.shape.numpy() != tuple(shape):
+            raise ValueError(f"{name}: the graph has {value.shape}, the file {shape}")
+        value.const_value = ir.ExternalTensor(
+            WEIGHTS, offset, length, _DTYPES[dtype], shape=ir.Shape(shape), name=name
+        )
+    if layout:
+        raise ValueError(f"the graph does not use the tensors {sorted(layout)}")
+
+
+_DTYPES = {"F16": ir.DataType.FLOAT16, "F32": ir.DataType.FLOAT}
+
+
+def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the source lines of the machine that exported."""
     for item in (
         *model.graph.node,
         *model.graph.input,
         *model.graph.output,
         *model.graph.initializer,
     ):
-        del item.metadata_props[:]  # source lines of the machine that exported
+        del item.metadata_props[:]
         item.doc_string = ""
     del model.graph.value_info[:]
     return model
 
 
-def _refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
-    layout = tensor_layout(weights)
-    casts = []
+def _cast_halves(model: onnx.ModelProto) -> None:
     for tensor in model.graph.initializer:
-        if tensor.name not in layout:
+        if tensor.data_type != onnx.TensorProto.FLOAT16:
             continue
-        dtype, shape, offset, length = layout[tensor.name]
-        if list(tensor.dims) != shape:
-            raise ValueError(f"{tensor.name}: the graph has {list(tensor.dims)}, the file {shape}")
-        if dtype == "F16":
-            used = f"{tensor.name}.float32"
-            for node in model.graph.node:
-                for position, name in enumerate(node.input):
-                    if name == tensor.name:
-                        node.input[position] = used
-            casts.append(
-                onnx.helper.make_node("Cast", [tensor.name], [used], to=onnx.TensorProto.FLOAT)
-            )
-            tensor.data_type = onnx.TensorProto.FLOAT16
-        tensor.ClearField("raw_data")
-        del tensor.float_data[:]
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
-            tensor.external_data.add(key=key, value=str(value))
-        del layout[tensor.name]
-    if layout:
-        raise ValueError(f"the graph does not use the tensors {sorted(layout)}")
-    for cast in reversed(casts):
+        used = f"{tensor.name}.float32"
+        for node in model.graph.node:
+            for position, name in enumerate(node.input):
+                if name == tensor.name:
+                    node.input[position] = used
+        cast = onnx.helper.make_node("Cast", [tensor.name], [used], to=onnx.TensorProto.FLOAT)
         model.graph.node.insert(0, cast)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.card import render_card
-from export.golden import golden_vectors, sample_squares
-from export.graph import halved, write_graph, write_weights
+from export.build import About, attest, write_encoder
+from export.golden import sample_squares
+from export.graph import halved
 from zoo.encoders import (
     STAGES,
     Encoder,
@@ -26,25 +26,11 @@ from zoo.encoders import (
 )
 from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
-from zoo.manifest import (
-    GOLDEN,
-    GRAPH,
-    SCHEMA_VERSION,
-    WEIGHTS,
-    File,
-    Layer,
-    Manifest,
-    Parity,
-    Provenance,
-    Source,
-)
-from zoo.package import MANIFEST, Package, file_digest, read_package
-from zoo.runtimes import check_golden, open_onnx
-from zoo.runtimes.golden import write_golden
-from zoo.space import space_digest, tensor_digests
+from zoo.manifest import Layer, Provenance, Source
+from zoo.package import Package
 from zoo.store import find_package, new_package
 
-CARD, TRAINING = "card.md", "training.json"
+TRAINING = "training.json"
 
 _CITATIONS = {
     "simclr": "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of "
@@ -96,60 +82,28 @@ def export_run(
     served = _served(encoder_from_run(saved), serving)
     described = _described(saved)
     method = described["recipe"]["method"]["name"]
-    with new_package(name, version) as folder:
-        write_weights(served, folder / WEIGHTS)
-        architecture, layer = served.encoder.architecture, serving.layer
-        digests = tensor_digests(folder / WEIGHTS)
-        space = space_digest(digests, architecture, layer, serving.block)
-        about = {"name": name, "version": version, "space": space}
-        write_graph(served, folder / WEIGHTS, folder / GRAPH, about)
-        images = sample_squares(serving.block) if serving.golden is None else serving.golden
-        golden = golden_vectors(served, images)
-        write_golden(folder / GOLDEN, golden)
-        (folder / TRAINING).write_text(json.dumps(described, indent=1) + "\n")
-        manifest = Manifest(
-            schema_version=SCHEMA_VERSION,
-            name=name,
-            version=version,
-            method=method,
-            architecture=architecture,
-            dim=golden.embeddings.shape[1],
-            layer=layer,
-            input=serving.block,
-            files=_files(folder),
-            provenance=Provenance(
-                created=datetime.now(UTC).date(),
-                sources=tuple(
-                    Source(name=s["name"], images=s["images"], terms=terms)
-                    for s in described["sources"]
-                ),
-                code_licence="Apache-2.0",
-                weights_licence=weights_licence,
-                citation=_CITATIONS[method],
-                recipe=described["recipe"]["name"] or None,
-                run=described["summary"],
+    about = About(
+        name=name,
+        version=version,
+        method=method,
+        provenance=Provenance(
+            created=datetime.now(UTC).date(),
+            sources=tuple(
+                Source(name=s["name"], images=s["images"], terms=terms)
+                for s in described["sources"]
             ),
-            parity={},
-            space=space,
-        )
-        write_manifest(folder, manifest)
-        parity = _prove(read_package(folder))
-        write_manifest(folder, manifest.model_copy(update={"parity": parity}))
+            code_licence="Apache-2.0",
+            weights_licence=weights_licence,
+            citation=_CITATIONS[method],
+            recipe=described["recipe"]["name"] or None,
+            run=described["summary"],
+        ),
+    )
+    images = sample_squares(serving.block) if serving.golden is None else serving.golden
+    with new_package(name, version) as folder:
+        (folder / TRAINING).write_text(json.dumps(described, indent=1) + "\n")
+        attest(folder, write_encoder(folder, about, served, halved(served), images))
     return find_package(f"{name}@{version}")
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `model.json` and the card that is rendered from it."""
-    (folder / CARD).write_text(render_card(manifest))
-    manifest = manifest.model_copy(update={"files": _files(folder)})
-    partial = folder / f".{MANIFEST}"
-    partial.write_text(manifest.model_dump_json(indent=1) + "\n")
-    partial.replace(folder / MANIFEST)
-
-
-def _prove(package: Package) -> dict[str, Parity]:
-    runtime = open_onnx(package)
-    return {runtime.variant: check_golden(package, runtime.variant, runtime.embed)}
 
 
 def _served(encoder: Encoder, serving: Serving) -> ServedEncoder:
@@ -199,11 +153,3 @@ def _summary(log: Path, step: int) -> tuple[dict[str, Any], list[dict[str, Any]]
     every = math.ceil(len(entries) / 40)
     kept = [e for i, e in enumerate(entries) if i % every == 0 or e["knn"] or e is last]
     return summary, kept
-
-
-def _files(folder: Path) -> dict[str, File]:
-    return {
-        path.name: File(sha256=file_digest(path), bytes=path.stat().st_size)
-        for path in sorted(folder.iterdir())
-        if path.name != MANIFEST and not path.name.startswith(".")
-    }

@@ -1,7 +1,12 @@
-"""What all tests share: hypothesis without a clock, and skips that count as failures on request."""
+"""What all tests share: hypothesis without a clock, skips that count as failures on request, and
+torchvision as the reference."""
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -20,3 +25,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} must not be skipped here: {reason}"
     return report
+
+
+_libraries = []
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """torchvision, also beside a build of PyTorch that cannot load its compiled extension.
+
+    Without the extension the import stops at "operator torchvision::nms does not exist" and cannot
+    be tried again in one process, so the operators it looks for are declared first; none is run.
+    """
+    torch = pytest.importorskip("torch")
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        pytest.skip("torchvision, the reference, is not installed")
+    try:
+        for extension in Path(spec.origin).parent.glob("_C*.so"):
+            torch.ops.load_library(extension)
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _libraries.append(library)  # its definitions go when it does
+    return importlib.import_module("torchvision")

@@ -23,3 +23,7 @@ class GoldenMismatchError(ZooError):
 
 class RuntimeDownError(ZooError):
     """A runtime elsewhere that does not answer now; it is asked again by the next call."""
+
+
+class CheckpointError(ZooError):
+    """A foreign checkpoint that is damaged, unsafe, or of another network."""

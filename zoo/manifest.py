@@ -59,6 +59,18 @@ class Source(_Block):
     sha256: Sha256 | None = None
 
 
+class Conversion(_Block):
+    """How a checkpoint of others became the weights; nothing in it was used without a name."""
+
+    layout: str = Field(description="how the checkpoint names its tensors")
+    mapping: int = Field(ge=1, description="version of the map from those names")
+    tensors: int = Field(ge=1, description="tensors used, each by its name and shape")
+    dropped: dict[str, int] = Field(description="tensors left out on purpose, by pattern")
+    crc32c: int | None = Field(
+        None, description="tensors whose CRC32C the checkpoint holds and which agreed; TensorFlow's"
+    )
+
+
 class Provenance(_Block):
     """Where the package comes from and what may be done with it."""
 
@@ -71,6 +83,7 @@ class Provenance(_Block):
     run: dict[str, str | int | float | None] = Field(
         default_factory=dict, description="summary of the training run"
     )
+    conversion: Conversion | None = None
 
 
 class Baseline(_Block):

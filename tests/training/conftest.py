@@ -1,10 +1,6 @@
-"""What the training tests share: torchvision as the reference, and real images."""
+"""What the training tests share: real images."""
 
-import importlib
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,30 +8,6 @@ import pytest
 from sklearn.datasets import load_sample_images
 
 Cropper = Callable[..., npt.NDArray[np.uint8]]
-
-_libraries = []
-
-
-@pytest.fixture(scope="session")
-def torchvision() -> ModuleType:
-    """torchvision, also beside a build of PyTorch that cannot load its compiled extension.
-
-    Without the extension the import stops at "operator torchvision::nms does not exist" and cannot
-    be tried again in one process, so the operators it looks for are declared first; none is run.
-    """
-    torch = pytest.importorskip("torch")
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        pytest.skip("torchvision, the reference of the augmentations, is not installed")
-    try:
-        for extension in Path(spec.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(extension)
-    except OSError:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _libraries.append(library)  # its definitions go when it does
-    return importlib.import_module("torchvision")
 
 
 @pytest.fixture(scope="session")

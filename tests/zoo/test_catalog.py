@@ -27,17 +27,44 @@ def test_an_entry_agrees_with_itself(entry):
     assert entry.non_commercial == ("NC" in entry.weights_licence)
     for source in entry.sources:
         endings = [file.name.rpartition(".")[2] for file in source.files]
-        expected = {
-            "tf-bundle": {"index", "data-00000-of-00001"},
-            "torch": {"pth", "torch", "ckpt", "tar"},
-        }[source.format]
-        assert set(endings) <= expected
-        assert len(endings) == (2 if source.format == "tf-bundle" else 1)
+        if source.format == "tf-bundle":
+            assert endings in (["index", "data-00000-of-00001"], ["zip"])
+        else:
+            assert len(endings) == 1 and endings[0] in ("pth", "torch", "ckpt", "tar")
 
 
 def test_the_published_figures_of_simclr():
     figures = {width: ENTRIES[f"simclr-r50x{width}"].published[0].value for width in (1, 2, 4)}
     assert figures == {1: 0.691, 2: 0.742, 4: 0.766}
+
+
+def test_every_known_checkpoint_is_listed():
+    methods = {entry.method for entry in ENTRIES.values()}
+    assert methods == {
+        "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
+        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
+    }  # fmt: skip
+    second = {
+        (e.architecture.depth, e.architecture.width, e.architecture.selective_kernels)
+        for e in ENTRIES.values()
+        if e.method == "simclr-v2"
+    }
+    small = {(d, w, sk) for d in (50, 101, 152) for w in (1, 2) for sk in (False, True)}
+    assert second == small | {(152, 3, True)}
+
+
+def test_no_two_entries_share_a_file():
+    urls = [f.url for e in ENTRIES.values() for s in e.sources for f in s.files]
+    assert len(urls) == len(set(urls))
+    # VISSL's width 4 is another, weaker model than Google's.
+    assert ENTRIES["vissl-simclr-r50w4"].published[0].value == 0.7161
+
+
+def test_what_must_be_accepted_first_is_marked():
+    assert {name for name, e in ENTRIES.items() if e.non_commercial} == {
+        "deepcluster-v2-r50",
+        "swav-r50",
+    }
 
 
 def test_find_takes_a_name_with_and_without_its_version():

@@ -101,4 +101,4 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> 
                 f"{(*value.shape,)}"
             )
     floats = {name: tensor.float() for name, tensor in tensors.items()}
-    module.load_state_dict(floats, strict=False)
+    module.load_state_dict(floats, strict=False, assign=True)
