@@ -19,3 +19,15 @@ class RuntimeUnavailableError(ZooError):
 
 class GoldenMismatchError(ZooError):
     """A runtime whose embeddings are not those the package attests; it must not serve."""
+
+
+class DownloadError(ZooError):
+    """A file that could not be had, whole and as promised, from where it was asked for."""
+
+
+class NoSpaceError(ZooError):
+    """A disk without room for what is to come; nothing was changed."""
+
+
+class SignatureError(ZooError):
+    """A package that no trusted key has signed, where that is required."""
