@@ -9,6 +9,10 @@ class PackageError(ZooError):
     """A package that is damaged, of a newer schema, or does not agree with itself."""
 
 
+class InstalledError(PackageError):
+    """A version that is there already; versions are never replaced."""
+
+
 class UnknownModelError(ZooError):
     """No installed package of that name or version."""
 

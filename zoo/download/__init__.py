@@ -1,5 +1,6 @@
 """Files from elsewhere: resumed after any interruption, proven whole before they have a name."""
 
+from zoo.download import first_use
 from zoo.download.checkpoints import pull_entry
 from zoo.download.claims import Claim
 from zoo.download.folders import Unfinished, discard, private_folder, unfinished
@@ -18,6 +19,7 @@ __all__ = [
     "check_space",
     "discard",
     "fetch",
+    "first_use",
     "open_client",
     "private_folder",
     "pull_entry",

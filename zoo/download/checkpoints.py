@@ -8,13 +8,14 @@ import httpx
 
 from zoo.catalog import CatalogEntry, CatalogFile, CatalogSource
 from zoo.download.claims import Claim
-from zoo.download.folders import discard, partial, private_folder
+from zoo.download.folders import discard, folder_bytes, private_folder
 from zoo.download.http import HttpFile
 from zoo.download.remote import Progress
 from zoo.download.transfer import Wanted, check_space, fetch
-from zoo.errors import DownloadError
+from zoo.errors import DownloadError, InstalledError
 from zoo.manifest import Source
 from zoo.package import Package
+from zoo.store import find_package
 
 Convert = Callable[[CatalogEntry, CatalogSource, dict[str, Path], tuple[Source, ...]], Package]
 
@@ -45,7 +46,10 @@ def pull_entry(
                 Source(name=file.url, terms=entry.weights_licence, sha256=digests[file.name])
                 for file in source.files
             )
-            package = convert(entry, source, files, origin)
+            try:
+                package = convert(entry, source, files, origin)
+            except InstalledError:  # by another pull meanwhile
+                package = find_package(entry.reference)
             discard(folder)
             return package
     raise DownloadError(f"no source has {entry.reference}: {'; '.join(reasons)}")
@@ -54,9 +58,10 @@ def pull_entry(
 def _fetch_all(
     source: CatalogSource, folder: Path, client: httpx.Client, progress: Progress
 ) -> dict[str, str]:
-    here = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    known = sum(file.size or 0 for file in source.files)
     # The package that is made of it takes about as much again.
-    check_space(partial(), 2 * (source.size or 0) - here, "the checkpoint with its conversion")
+    needed = 2 * known - folder_bytes(folder)
+    check_space(folder, needed, "the checkpoint with its conversion")
     return {
         file.name: fetch(
             Wanted(file.name, HttpFile(client, file.url), _claims(file)), folder, progress

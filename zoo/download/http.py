@@ -16,7 +16,7 @@ from importlib.metadata import version
 import httpx
 
 from zoo.download.claims import Claim
-from zoo.download.remote import Answer, TransientError
+from zoo.download.remote import Answer, NotThereError, TransientError
 from zoo.errors import DownloadError
 
 STALL = 30.0
@@ -113,6 +113,8 @@ class HttpFile:
         if status in _TRANSIENT:
             wait = _number(response.headers.get("retry-after")) or 0
             raise TransientError(reason, retry_after=min(wait, _LONGEST_WAIT))
+        if status in (404, 410):
+            raise NotThereError(reason)
         if status in (401, 403) and response.url.host == _TOKEN_HOST:
             reason += "; if the model is gated, set HF_TOKEN"
         raise DownloadError(reason)

@@ -65,6 +65,10 @@ class Silent:
         """Nothing."""
 
 
+class NotThereError(DownloadError):
+    """No file of that name."""
+
+
 class TransientError(DownloadError):
     """What may go better the next time.
 

@@ -49,7 +49,8 @@ def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
         NoSpaceError: the disk has no room for it.
     """
     address = wanted.remote.address
-    known = (*wanted.claims, *first_use.held(address))
+    pinned = any(c.algorithm == "sha256" and len(c.digest) == 64 for c in wanted.claims)
+    known = wanted.claims if pinned else (*wanted.claims, *first_use.held(address))
     try:
         part = Part(folder, wanted.name, address)
         try:
@@ -62,7 +63,8 @@ def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
         finally:
             with suppress(OSError):  # a full disk has been reported
                 part.close()
-        first_use.hold(address, digest)
+        if not pinned:
+            first_use.hold(address, digest)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
