@@ -9,6 +9,10 @@ class PackageError(ZooError):
     """A package that is damaged, of a newer schema, or does not agree with itself."""
 
 
+class InstalledError(PackageError):
+    """A version that is there already; versions are never replaced."""
+
+
 class UnknownModelError(ZooError):
     """No installed package of that name or version."""
 
@@ -27,3 +31,15 @@ class RuntimeDownError(ZooError):
 
 class CheckpointError(ZooError):
     """A foreign checkpoint that is damaged, unsafe, or of another network."""
+
+
+class DownloadError(ZooError):
+    """A file that could not be had, whole and as promised, from where it was asked for."""
+
+
+class NoSpaceError(ZooError):
+    """A disk without room for what is to come; nothing was changed."""
+
+
+class SignatureError(ZooError):
+    """A package that no trusted key has signed, where that is required."""

@@ -77,6 +77,34 @@ def verify(package: Package) -> None:
         )
 
 
+def parse_manifest(content: bytes, path: Path | str) -> Manifest:
+    """The manifest in the bytes of `model.json`; `path` is for messages.
+
+    Raises:
+        PackageError: it is none, of a newer schema, or names what is not a file in the package.
+    """
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PackageError(f"{path}: cannot be read ({error})") from error
+    version = parsed.get("schema_version") if isinstance(parsed, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise PackageError(
+            f"{path}: written in schema {version}, this program reads up to {SCHEMA_VERSION}: "
+            "upgrade encoder-zoo"
+        )
+    try:
+        manifest = Manifest.model_validate_json(json.dumps(parsed))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PackageError(f"{path}: {where}: {first['msg']}") from error
+    for name in manifest.files:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", name) or name == MANIFEST:
+            raise PackageError(f"{path}: {name!r} is not the name of a file in the package")
+    return manifest
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
@@ -85,28 +113,15 @@ def file_digest(path: Path) -> str:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        content = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise PackageError(f"{path.parent}: not a package, it has no {MANIFEST}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
         raise PackageError(f"{path}: cannot be read ({error})") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise PackageError(
-            f"{path}: written in schema {version}, this program reads up to {SCHEMA_VERSION}: "
-            "upgrade encoder-zoo"
-        )
-    try:
-        return Manifest.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PackageError(f"{path}: {where}: {first['msg']}") from error
+    return parse_manifest(content, path)
 
 
 def _check_file(folder: Path, name: str, expected: File) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", name):
-        raise PackageError(f"{folder}: {name!r} is not the name of a file in the package")
     path = folder / name
     # A link could bring in bytes from outside the package (external data of ONNX graphs above all).
     if path.is_symlink() or not path.is_file():

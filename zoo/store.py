@@ -1,8 +1,14 @@
-"""Where packages live: the built-in one, and `$ZOO_HOME/packages/<name>/<version>/`."""
+"""Where packages live: the built-in one, and `$ZOO_HOME/packages/<name>/<version>/`.
+
+`$ZOO_HOME` may lie on a network file system: no file is locked. What is made is made under a
+private name and renamed into place when whole, what is removed is renamed away first, and both
+happen wholly or not at all, for every machine that looks.
+"""
 
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -10,11 +16,13 @@ from pathlib import Path
 
 import platformdirs
 
-from zoo.errors import PackageError, UnknownModelError
+from zoo.errors import InstalledError, PackageError, UnknownModelError
 from zoo.manifest import split_reference
 from zoo.package import MANIFEST, Package, read_package
 
 BUILTIN = Path(__file__).parent / "builtin"
+
+_TAGS = ".tags"
 
 
 def zoo_home() -> Path:
@@ -35,7 +43,9 @@ def list_packages() -> tuple[list[Package], dict[Path, str]]:
 
 
 def find_package(reference: str) -> Package:
-    """The package `name@version`, or the newest version of `name`; one's own before the built-in.
+    """The package `name@version` or `name@tag`, or the newest version of `name`.
+
+    One's own comes before the built-in.
 
     Raises:
         UnknownModelError: there is none (the nearest names are suggested).
@@ -45,10 +55,29 @@ def find_package(reference: str) -> Package:
         name, version = split_reference(reference)
     except ValueError as error:
         raise UnknownModelError(str(error)) from None
-    folders = [f for f in _folders() if f.parent.name == name and version in (None, f.name)]
+    return _read(package_folder(name, version))
+
+
+def package_folder(name: str, version: str | None = None) -> Path:
+    """Where a package is; the newest without `version`, which may be a tag.
+
+    Raises:
+        UnknownModelError: there is none (the nearest names are suggested).
+    """
+    folders = [f for f in _folders() if f.parent.name == name]
+    if version is not None and version not in {f.name for f in folders}:
+        tagged = read_tags(name).get(version, version)
+        folders = [f for f in folders if f.name == tagged]
+    elif version is not None:
+        folders = [f for f in folders if f.name == version]
     if not folders:
-        raise UnknownModelError(_nothing_found(name, reference))
-    return _read(max(folders, key=lambda f: version_key(f.name)))
+        raise UnknownModelError(_nothing_found(name, version))
+    return max(folders, key=lambda f: version_key(f.name))
+
+
+def installed_versions(name: str) -> set[str]:
+    """The versions of a name, whole or damaged."""
+    return {folder.name for folder in _folders() if folder.parent.name == name}
 
 
 def builtin_package() -> Package:
@@ -68,7 +97,8 @@ def new_package(name: str, version: str) -> Iterator[Path]:
     """A private folder to make a package in; renamed into place when the block ends well.
 
     Raises:
-        PackageError: that version exists already, or what was made is not that package.
+        InstalledError: that version exists already.
+        PackageError: what was made is not that package.
     """
     try:
         split_reference(f"{name}@{version}")
@@ -76,7 +106,9 @@ def new_package(name: str, version: str) -> Iterator[Path]:
         raise PackageError(str(error)) from None
     target = zoo_home() / "packages" / name / version
     if target.exists():
-        raise PackageError(f"{name}@{version} is installed already: choose another version")
+        raise _installed(name, version)
+    if version in read_tags(name):
+        raise PackageError(f"{name}@{version} is a tag: choose another version, or remove the tag")
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
@@ -85,9 +117,83 @@ def new_package(name: str, version: str) -> Iterator[Path]:
         work.chmod(0o755)
         for file in work.iterdir():
             file.chmod(0o644)  # some writers leave files private
-        work.rename(target)
+        try:
+            work.rename(target)
+        except OSError as error:  # another process was first
+            raise (_installed(name, version) if target.exists() else error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def remove_package(name: str, version: str) -> list[str]:
+    """Remove a package, damaged or not, and the tags that name it.
+
+    Returns:
+        Those tags.
+
+    Raises:
+        UnknownModelError: there is none.
+        PackageError: it is the built-in one.
+    """
+    folder = package_folder(name, version)
+    if folder.is_relative_to(BUILTIN):
+        raise PackageError(f"{name}@{version} comes with this program and stays")
+    gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=folder.parent))
+    folder.rename(gone / folder.name)
+    shutil.rmtree(gone, ignore_errors=True)
+    tags = [tag for tag, of in read_tags(name).items() if of == folder.name]
+    for tag in tags:
+        remove_tag(name, tag)
+    return tags
+
+
+def leftovers(older_than: float = 24 * 3600) -> list[Path]:
+    """Private folders whose maker died: untouched for so many seconds."""
+    found = []
+    for folder in (zoo_home() / "packages").glob("*/.*-*"):
+        touched = max(p.stat().st_mtime for p in (folder, *folder.rglob("*")))
+        if time.time() - touched > older_than:
+            found.append(folder)
+    return sorted(found)
+
+
+def read_tags(name: str) -> dict[str, str]:
+    """The tags of a name: `{tag: version}`."""
+    folder = zoo_home() / "packages" / name / _TAGS
+    return {path.name: path.read_text() for path in sorted(folder.glob("[!.]*"))}
+
+
+def set_tag(name: str, tag: str, version: str) -> None:
+    """Let `name@tag` mean a version that is installed, from now on.
+
+    Raises:
+        UnknownModelError: it is not installed.
+        PackageError: the tag is a version, or cannot be one.
+    """
+    version = package_folder(name, version).name
+    try:
+        split_reference(f"{name}@{tag}")
+    except ValueError:
+        raise PackageError(f"{tag!r} cannot be a tag: letters, digits, . + _ -") from None
+    if tag in installed_versions(name):
+        raise PackageError(f"{name}@{tag} is a version: choose another tag")
+    folder = zoo_home() / "packages" / name / _TAGS
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, private = tempfile.mkstemp(prefix=".new-", dir=folder)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(version)
+    Path(private).replace(folder / tag)
+
+
+def remove_tag(name: str, tag: str) -> None:
+    """Forget a tag.
+
+    Raises:
+        UnknownModelError: there is none.
+    """
+    if tag not in read_tags(name):
+        raise UnknownModelError(f"{name} has no tag {tag!r}")
+    (zoo_home() / "packages" / name / _TAGS / tag).unlink()
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -96,6 +202,10 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     # A word sorts before the end of a version, and the end before a further number.
     keys = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
     return (*keys, (1, 0, ""))
+
+
+def _installed(name: str, version: str) -> InstalledError:
+    return InstalledError(f"{name}@{version} is installed already: choose another version")
 
 
 def _read(folder: Path) -> Package:
@@ -112,7 +222,8 @@ def _check_reference(package: Package, name: str, version: str) -> None:
         )
 
 
-def _nothing_found(name: str, reference: str) -> str:
+def _nothing_found(name: str, version: str | None) -> str:
+    reference = name if version is None else f"{name}@{version}"
     folders = _folders()
     if not folders:
         return f"no model is installed, so there is no {reference!r}"

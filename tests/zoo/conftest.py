@@ -41,11 +41,15 @@ def make_package(home):
     return make
 
 
-def write_package(folder, name, version, seed=0, **manifest):
-    """Mean colours of a 4 x 4 grid, projected: enough of an encoder to be right or wrong."""
+def write_package(folder, name, version, seed=0, filler=3, **manifest):
+    """Mean colours of a 4 x 4 grid, projected: enough of an encoder to be right or wrong.
+
+    `filler`: bytes of a tensor that nothing reads, for packages of some size.
+    """
     rng = np.random.default_rng(seed)
     projection = rng.normal(size=(CELLS * CELLS * 3, DIM)).astype(np.float32)
-    save_file({"projection": projection, "unused": np.ones(3, np.float32)}, folder / WEIGHTS)
+    unused = rng.integers(0, 256, filler, np.uint8) if filler > 3 else np.ones(3, np.float32)
+    save_file({"projection": projection, "unused": unused}, folder / WEIGHTS)
     (folder / GRAPH).write_bytes(graph(folder / WEIGHTS).SerializeToString())
     images = rng.integers(0, 256, (6, SIZE, SIZE, 3), np.uint8)
     embeddings = encode(images, projection)

@@ -9,7 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.commands import embed, evaluate, export, list_, serve, show, train, verify
+from zoo.commands import (
+    compat,
+    embed,
+    evaluate,
+    export,
+    list_,
+    load,
+    prune,
+    pull,
+    push,
+    rm,
+    save,
+    search,
+    serve,
+    show,
+    tag,
+    train,
+    verify,
+)
 from zoo.commands.console import reported
 
 app = typer.Typer(
@@ -47,8 +65,17 @@ _USE, _PACKAGES, _TRAIN = "Use", "Packages", "Train"
 _add("serve", _USE, serve.serve)
 _add("embed", _USE, embed.embed)
 _add("list", _PACKAGES, list_.list_models)
+_add("search", _PACKAGES, search.search)
 _add("show", _PACKAGES, show.show)
+_add("pull", _PACKAGES, pull.pull)
+_add("push", _PACKAGES, push.push)
+_add("save", _PACKAGES, save.save)
+_add("load", _PACKAGES, load.load)
 _add("verify", _PACKAGES, verify.verify)
+_add("compat", _PACKAGES, compat.compat)
+_add("tag", _PACKAGES, tag.tag)
+_add("rm", _PACKAGES, rm.rm)
+_add("prune", _PACKAGES, prune.prune)
 _add("train", _TRAIN, train.train)
 _add("evaluate", _TRAIN, evaluate.evaluate)
 _add("export", _TRAIN, export.export)

@@ -15,6 +15,17 @@ def models(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def catalog(incomplete: str) -> list[str]:
+    """Models that can be pulled."""
+    names = [path.stem for path in Path(__file__).parents[1].glob("catalog/*.toml")]
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def models_and_catalog(incomplete: str) -> list[str]:
+    """Models that are installed or can be pulled."""
+    return sorted({*models(incomplete), *catalog(incomplete)})
+
+
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come with the training package."""
     found = find_spec("training")

@@ -1,0 +1,138 @@
+"""A real nginx on loopback, over TLS, with a certificate that only the tests trust."""
+
+import datetime
+import ipaddress
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+CONFIG = """
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {certificate};
+    ssl_certificate_key {certificate};
+    root {www};
+    {locations}
+  }}
+}}
+"""
+
+
+@dataclass
+class Server:
+    """`www` is served at `url` (and at `other`, the same server by another name)."""
+
+    port: int
+    www: Path
+    process: subprocess.Popen
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.port}"
+
+    @property
+    def other(self):
+        return f"https://127.0.0.1:{self.port}"
+
+    def signal_workers(self, number):
+        """To the processes that serve; the master replaces those that die."""
+        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in task.read_text().split():
+            os.kill(int(pid), number)
+
+    def drop_connections(self):
+        self.signal_workers(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate and its key, of localhost and 127.0.0.1, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path.write_bytes(
+        signed.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture
+def nginx(tmp_path, certificate, monkeypatch):
+    """nginx(locations=""): a server with these further blocks of configuration."""
+    if NGINX is None:
+        pytest.skip("nginx is not installed")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    www = tmp_path / "www"
+    www.mkdir()
+    with ExitStack() as stack:
+        yield lambda locations="": stack.enter_context(
+            _started(tmp_path, www, certificate, locations)
+        )
+
+
+@contextmanager
+def _started(tmp_path, www, certificate, locations):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path / f"nginx-{port}"
+    folder.mkdir()
+    config = folder / "nginx.conf"
+    config.write_text(
+        CONFIG.format(
+            user="user root;" if os.geteuid() == 0 else "",
+            folder=folder,
+            port=port,
+            certificate=certificate,
+            www=www,
+            locations=locations.replace("WWW", str(www)).replace("PORT", str(port)),
+        )
+    )
+    command = [NGINX, "-p", folder, "-c", config, "-e", folder / "error.log"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            assert process.poll() is None, (folder / "error.log").read_text()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        yield Server(port, www, process)
+    finally:
+        process.terminate()
+        process.wait()

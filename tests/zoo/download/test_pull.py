@@ -1,0 +1,341 @@
+"""`zoo pull` from a real web server: finished packages, and checkpoints up to their conversion."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+import types
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from zoo.catalog import FOLDER, load_catalog
+from zoo.commands import app
+from zoo.download import unfinished
+from zoo.errors import PackageError
+from zoo.package import read_package
+from zoo.registry import open_place, push_package
+from zoo.store import list_packages
+
+WIDE = {"COLUMNS": "200", "NO_COLOR": "1"}
+SLOW = "location /slow/ { alias WWW/; limit_rate 1m; }"
+
+
+def zoo(*arguments, code=0, **environment):
+    """The command in this process, where a start costs no imports: its output and its errors."""
+    done = CliRunner().invoke(app, list(map(str, arguments)), env=WIDE | environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def start(*arguments, program=("-m", "zoo"), **environment):
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, *program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | WIDE | environment,
+    )
+
+
+def installed():
+    return [p.manifest.reference for p in list_packages()[0] if p.manifest.name == "tiny"]
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def registry(nginx, make_package):
+    """registry(locations): a server with tiny@1 below `zoo/`; the server, and the package."""
+
+    def build(locations="", **options):
+        server = nginx(locations)
+        folder = make_package(**options)
+        push_package(read_package(folder), open_place(str(server.www / "zoo"), None), None)
+        expected = content(folder)
+        shutil.rmtree(folder)
+        return server, expected
+
+    return build
+
+
+def test_a_finished_package_needs_no_pytorch(registry, home):
+    server, expected = registry()
+    digest = hashlib.sha256(expected["model.json"]).hexdigest()
+    blocked = "import sys; sys.modules['torch'] = None; from zoo.commands import app; app()"
+    process = start(
+        *("pull", "tiny", "--registry", f"{server.url}/zoo/", "--digest", f"sha256:{digest}"),
+        program=("-c", blocked),
+    )
+    folder = home / "packages" / "tiny" / "1"
+    assert process.communicate() == (f"tiny@1 {folder}\n", "")
+    assert content(folder) == expected
+    _, error = zoo("pull", "tiny@1", ZOO_REGISTRY=f"{server.url}/zoo")
+    assert "installed already" in error
+    shutil.rmtree(folder)
+    _, error = zoo("pull", "tiny", "--digest", "../x", ZOO_REGISTRY=f"{server.url}/zoo", code=1)
+    assert "is not a digest" in error
+    _, error = zoo("pull", "tiny", "--offline", ZOO_REGISTRY=f"{server.url}/zoo", code=1)
+    assert "--offline" in error
+    assert installed() == []
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    _, error = zoo("pull", "simclr-r50x5", code=1)
+    assert error.startswith("error: the catalog has no model 'simclr-r50x5'; did you mean simclr")
+
+
+def test_a_name_that_neither_has(registry):
+    server, _ = registry()
+    _, error = zoo("pull", "tinny", ZOO_REGISTRY=f"{server.url}/zoo", code=1)
+    assert "zoo has no model 'tinny'; the catalog has no model" in error
+    _, error = zoo("pull", "simclr-r50x1", "--registry", f"{server.url}/zoo", code=1)
+    assert "the catalog" not in error  # a named registry stands alone
+
+
+def test_passwords_of_addresses_are_not_shown(registry):
+    server, _ = registry()
+    url = server.url.replace("https://", "https://me:secret@")
+    _, error = zoo("pull", "none", "--registry", f"{url}/zoo", code=1)
+    assert "has no model 'none'" in error
+    assert "secret" not in error
+
+
+def test_interrupting_is_no_loss(registry, home):
+    server, expected = registry(SLOW, filler=4_000_000)
+    process = start("pull", "tiny", "--registry", f"{server.url}/slow/zoo")
+    wait_for_bytes(process, 200_000)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    (left,) = unfinished()
+    assert not left.live
+    assert left.bytes > 200_000
+    listed = json.loads(zoo("list", "--json")[0])["partial"]
+    assert [(row["live"], row["path"]) for row in listed] == [(False, str(left.path))]
+    zoo("pull", "tiny", "--registry", f"{server.url}/slow/zoo")
+    assert content(home / "packages" / "tiny" / "1") == expected
+    assert unfinished() == []
+
+
+def test_two_pulls_at_once_both_succeed(registry, home):
+    server, expected = registry(SLOW, filler=1_000_000)
+    command = ("pull", "tiny", "--registry", f"{server.url}/slow/zoo")
+    processes = [start(*command), start(*command)]
+    assert [(p.communicate()[1], p.returncode)[1] for p in processes] == [0, 0]
+    assert content(home / "packages" / "tiny" / "1") == expected
+    assert unfinished() == []
+
+
+def test_a_download_under_way_is_not_pruned(registry):
+    server, _ = registry(SLOW.replace("1m", "100k"), filler=4_000_000)
+    process = start("pull", "tiny", "--registry", f"{server.url}/slow/zoo")
+    wait_for_bytes(process, 100_000)
+    assert json.loads(zoo("prune", "--yes", "--json")[0])["found"] == []
+    process.kill()
+    process.communicate()
+    pruned = json.loads(zoo("prune", "--yes", "--json")[0])
+    assert pruned["freed"]
+    assert pruned["bytes"] > 100_000
+    assert unfinished() == []
+
+
+def wait_for_bytes(process, count):
+    while sum(d.bytes for d in unfinished()) < count:
+        assert process.poll() is None, process.communicate()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB that is the store."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_is_too_small_is_seen_before_the_download(registry, small_disk):
+    server, _ = registry(filler=5_000_000)
+    _, error = zoo(
+        *("pull", "tiny", "--registry", f"{server.url}/zoo"), ZOO_HOME=str(small_disk), code=1
+    )
+    assert "tiny@1 needs 5 MB" in error
+    assert "zoo prune" in error
+    assert [p for p in (small_disk / "packages").rglob("*") if p.is_file()] == []
+    assert list((small_disk / "partial").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_the_store_as_it_was(
+    registry, small_disk, make_package, monkeypatch
+):
+    server, expected = registry(SLOW, filler=2_500_000)
+    monkeypatch.setenv("ZOO_HOME", str(small_disk))
+    process = start("pull", "tiny", "--registry", f"{server.url}/slow/zoo")
+    wait_for_bytes(process, 200_000)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(100_000))
+    _, error = process.communicate()
+    assert process.returncode == 1
+    assert "is full" in error
+    assert "Traceback" not in error
+    assert installed() == []
+    filler.unlink()
+    zoo("pull", "tiny", "--registry", f"{server.url}/zoo")  # goes on
+    assert content(small_disk / "packages" / "tiny" / "1") == expected
+
+
+def test_a_store_that_cannot_be_written_says_so(registry):
+    server, _ = registry()
+    _, error = zoo("pull", "tiny", "--registry", f"{server.url}/zoo", ZOO_HOME="/sys/zoo", code=1)
+    assert "/sys/zoo" in error
+
+
+CHECKPOINT = np.random.default_rng(0).bytes(400_000)
+
+
+@pytest.fixture
+def published(nginx, tmp_path, monkeypatch):
+    """published(urls, locations): the catalog has `public`, with a source for each URL."""
+
+    def build(urls, locations="", **changes):
+        server = nginx(locations)
+        (server.www / "a.pth").write_bytes(CHECKPOINT)
+        (server.www / "b.pth").write_bytes(CHECKPOINT[::-1])
+        text = (FOLDER / "simclr-r50x1.toml").read_text()
+        entry = tomllib.loads(text) | {"name": "public"} | changes
+        entry["sources"] = [
+            {"format": "torch", "layout": "torchvision", "files": [{"url": server.url + url}]}
+            for url in urls
+        ]
+        (tmp_path / "catalog").mkdir()
+        (tmp_path / "catalog" / "public.toml").write_text(toml(entry))
+        monkeypatch.setattr("zoo.catalog.FOLDER", tmp_path / "catalog")
+        load_catalog.cache_clear()
+        return server
+
+    yield build
+    load_catalog.cache_clear()
+
+
+@pytest.fixture
+def conversions(make_package, monkeypatch):
+    """Stands in for the conversion: each call's source, files and provenance; `fails` is raised."""
+    calls = []
+
+    def convert(entry, source, files, provenance):
+        calls.append(({n: p.read_bytes() for n, p in files.items()}, provenance))
+        if conversions.fails is not None:
+            raise conversions.fails
+        return read_package(make_package(entry.name))
+
+    conversions = types.SimpleNamespace(calls=calls, fails=None)
+    monkeypatch.setitem(sys.modules, "export.convert", types.SimpleNamespace(convert=convert))
+    return conversions
+
+
+def toml(entry):
+    """TOML in which every table is inline, which JSON nearly is."""
+    return "\n".join(f"{key} = {inline(value)}" for key, value in entry.items())
+
+
+def inline(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    return json.dumps(value)
+
+
+def test_a_checkpoint_is_handed_to_its_conversion_whole(published, conversions):
+    server = published(["/a.pth"])
+    out, error = zoo("pull", "public")
+    assert out.startswith("public@1 ")
+    assert "unverified" in error
+    ((files, (source,)),) = conversions.calls
+    assert files == {"a.pth": CHECKPOINT}
+    assert source.name == f"{server.url}/a.pth"
+    assert source.sha256 == hashlib.sha256(CHECKPOINT).hexdigest()
+    assert source.terms == "Apache-2.0"
+    assert unfinished() == []
+    assert "installed already" in zoo("pull", "public")[1]
+    row = json.loads(zoo("list", "--remote", "--json")[0])["models"][0]
+    assert (row["model"], row["installed"], row["verified"]) == ("public@1", True, False)
+
+
+def test_the_next_source_follows_one_that_fails(published, conversions):
+    published(["/none.pth", "/b.pth", "/a.pth"])
+    _, error = zoo("pull", "public")
+    assert "none.pth: the server answers 404" in error
+    assert [files for files, _ in conversions.calls] == [{"b.pth": CHECKPOINT[::-1]}]
+
+
+def test_no_source_left_says_why_of_each(published, conversions):
+    published(["/none.pth", "/gone.pth"])
+    _, error = zoo("pull", "public", code=1)
+    last = error.splitlines()[-1]
+    assert last.startswith("error: no source has public@1")
+    assert last.count("404") == 2
+    assert conversions.calls == []
+
+
+def test_a_conversion_that_fails_is_not_replaced_by_another_source(published, conversions):
+    published(["/a.pth", "/b.pth"])
+    conversions.fails = PackageError("a tensor does not fit")
+    _, error = zoo("pull", "public", code=1)
+    assert "a tensor does not fit" in error
+    (kept,) = unfinished()
+    assert kept.bytes >= len(CHECKPOINT)
+    conversions.fails = None
+    zoo("pull", "public", "--offline")  # what is here is not asked for again
+    assert [files for files, _ in conversions.calls] == [{"a.pth": CHECKPOINT}] * 2
+
+
+def test_what_an_address_first_gave_it_must_give_ever_after(published, conversions, home):
+    server = published(["/a.pth"])
+    zoo("pull", "public")
+    shutil.rmtree(home / "packages")
+    (server.www / "a.pth").write_bytes(CHECKPOINT[::-1])
+    _, error = zoo("pull", "public", code=1)
+    assert "its first download" in error
+    assert len(conversions.calls) == 1
+
+
+def test_a_licence_must_be_accepted(published, conversions):
+    published(["/a.pth"], non_commercial=True, weights_licence="CC-BY-NC-4.0")
+    _, error = zoo("pull", "public", code=1)
+    assert "CC-BY-NC-4.0" in error
+    assert "--accept-licence" in error
+    assert conversions.calls == []
+    zoo("pull", "public", "--accept-licence")
+
+
+def test_what_to_install_is_said_before_anything_is_downloaded(published, home, monkeypatch):
+    published(["/a.pth"])
+    monkeypatch.setitem(sys.modules, "torch", None)
+    _, error = zoo("pull", "public", code=1)
+    assert "encoder-zoo[cpu,export]" in error
+    assert "Nothing was downloaded" in error
+    assert not (home / "partial").exists()
+
+
+def test_a_checkpoint_has_no_signature_to_demand(published, conversions):
+    published(["/a.pth"])
+    _, error = zoo("pull", "public", "--digest", "0" * 64, code=1)
+    assert "no signature and no digest" in error
+    assert conversions.calls == []

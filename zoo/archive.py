@@ -1,0 +1,209 @@
+"""One package in one file, for a machine without a network: a plain tar that `load` distrusts.
+
+In it, under `<name>/<version>/`: the manifest first, its signature where there is one, a report of
+licence and parity to read without this program, then the files. The same package always gives the
+same bytes.
+"""
+
+import io
+import os
+import secrets
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from minisign import PublicKey
+
+from zoo.download import check_space
+from zoo.errors import PackageError
+from zoo.install import install
+from zoo.manifest import Manifest
+from zoo.package import MANIFEST, Package, parse_manifest, verify
+from zoo.signing import SIGNATURE, SIGNATURE_LIMIT, check_signature
+from zoo.store import zoo_home
+
+REPORT = "REPORT.txt"
+
+_MANIFEST_LIMIT = 4_000_000
+_BLOCK = 1 << 20
+
+
+def save_package(package: Package, target: Path) -> None:
+    """Write a package to a file, which appears when it is whole.
+
+    Raises:
+        PackageError: the package is damaged.
+        OSError: the file cannot be written.
+    """
+    verify(package)
+    private = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    base = f"{package.manifest.name}/{package.manifest.version}"
+    try:
+        with tarfile.open(private, "w", format=tarfile.PAX_FORMAT) as archive:
+            for name in (MANIFEST, SIGNATURE):
+                if (package.path / name).is_file():
+                    _add(archive, f"{base}/{name}", (package.path / name).read_bytes())
+            if REPORT not in package.manifest.files:
+                _add(archive, f"{base}/{REPORT}", report(package.manifest).encode())
+            for name, expected in package.manifest.files.items():
+                with (package.path / name).open("rb") as file:
+                    archive.addfile(_member(f"{base}/{name}", expected.bytes), file)
+        with private.open("rb") as file:
+            os.fsync(file.fileno())
+        private.replace(target)
+    finally:
+        private.unlink(missing_ok=True)
+
+
+def load_package(path: Path, trusted: Sequence[PublicKey]) -> Package:
+    """Install the package in a file that `save_package` wrote; nothing else is read from it.
+
+    Raises:
+        PackageError: anything in it is not what such a file has, or differs from the manifest.
+        SignatureError: no trusted key signed it, and keys are given.
+        GoldenMismatchError: it gives other embeddings than it attests.
+        NoSpaceError: the disk has no room.
+    """
+    with _opened(path) as archive:
+        members = _members(archive, path)
+        base, content = _manifest(archive, members, path)
+        manifest = parse_manifest(content, path)
+        if base != f"{manifest.name}/{manifest.version}":
+            raise PackageError(f"{path}: {base} is not the place of {manifest.reference}")
+        _check_members(members, manifest, base, path)
+        signature = None
+        if f"{base}/{SIGNATURE}" in members:
+            signature = _read(archive, members[f"{base}/{SIGNATURE}"])
+        check_signature(manifest.reference, content, signature, trusted)
+        total = sum(file.bytes for file in manifest.files.values())
+        check_space(zoo_home(), total, manifest.reference)
+
+        def fill(folder: Path) -> None:
+            (folder / MANIFEST).write_bytes(content)
+            if signature is not None:
+                (folder / SIGNATURE).write_bytes(signature)
+            for name in manifest.files:
+                _extract(archive, members[f"{base}/{name}"], folder / name)
+
+        return install(manifest.name, manifest.version, fill)
+
+
+def report(manifest: Manifest) -> str:
+    """Licence, origin, parity and digests, for people."""
+    origin = manifest.provenance
+    lines = [
+        f"{manifest.reference}: {manifest.method}, {manifest.dim} values an image",
+        "",
+        "Licence",
+        f"  code:    {origin.code_licence}",
+        f"  weights: {origin.weights_licence}",
+        f"  cite:    {origin.citation}",
+        "",
+        "Comes from",
+        *(_source_line(s.name, s.terms, s.images, s.sha256) for s in origin.sources),
+        "",
+        f"Parity with the reference (PyTorch, float32); at least {manifest.tolerance} is asked",
+        *(
+            f"  {variant}: cosine at least {p.cosine_min:.9f}, mean {p.cosine_mean:.9f}, "
+            f"largest relative error {p.max_relative_error:.3g}"
+            for variant, p in manifest.parity.items()
+        ),
+        "",
+        f"Space {manifest.space}",
+        "",
+        "Files (SHA-256)",
+        *(f"  {file.sha256}  {name}" for name, file in manifest.files.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _source_line(name: str, terms: str, images: int | None, sha256: str | None) -> str:
+    count = f", {images:,} images" if images else ""
+    return f"  {name}{count} (terms: {terms}){f', SHA-256 {sha256}' if sha256 else ''}"
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    return member
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    archive.addfile(_member(name, len(content)), io.BytesIO(content))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(path, "r:") as archive:
+            yield archive
+    except (tarfile.TarError, EOFError) as error:
+        raise PackageError(f"{path}: not a whole file of `zoo save` ({error})") from error
+
+
+def _members(archive: tarfile.TarFile, path: Path) -> dict[str, tarfile.TarInfo]:
+    """What is in it by name: plain files alone, each once."""
+    members: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        if not member.isreg() or member.issparse():
+            raise PackageError(f"{path}: {member.name!r} is not a plain file: refused")
+        if member.name in members:
+            raise PackageError(f"{path}: {member.name!r} is in it twice: refused")
+        members[member.name] = member
+        if len(members) > 100:
+            raise PackageError(f"{path}: more files than a package has: refused")
+    return members
+
+
+def _manifest(
+    archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], path: Path
+) -> tuple[str, bytes]:
+    for name, member in members.items():
+        base, _, file = name.rpartition("/")
+        if file == MANIFEST:
+            if member.size > _MANIFEST_LIMIT:
+                raise PackageError(f"{path}: its {MANIFEST} has {member.size:,} bytes: refused")
+            return base, _read(archive, member)
+    raise PackageError(f"{path}: no {MANIFEST} in it; it is not a file of `zoo save`")
+
+
+def _check_members(
+    members: dict[str, tarfile.TarInfo], manifest: Manifest, base: str, path: Path
+) -> None:
+    """Every file that the manifest lists, of that size; no other; nothing outside the package."""
+    sizes = {f"{base}/{name}": file.bytes for name, file in manifest.files.items()}
+    limits = {f"{base}/{MANIFEST}": _MANIFEST_LIMIT, f"{base}/{SIGNATURE}": SIGNATURE_LIMIT}
+    limits[f"{base}/{REPORT}"] = _MANIFEST_LIMIT
+    for name, member in members.items():
+        if name not in sizes and name not in limits:
+            raise PackageError(f"{path}: {name!r} is no file of {manifest.reference}: refused")
+        if member.size > limits.get(name, member.size) or member.size != sizes.get(
+            name, member.size
+        ):
+            raise PackageError(f"{path}: {name!r} has {member.size:,} bytes, which is wrong")
+    missing = sizes.keys() - members.keys()
+    if missing:
+        raise PackageError(f"{path}: it has no {', '.join(sorted(missing))}")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = archive.extractfile(member)
+    if file is None:
+        raise PackageError(f"{member.name!r} is not a plain file: refused")
+    return file
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    with _content(archive, member) as file:
+        content = file.read()
+    if len(content) != member.size:
+        raise tarfile.ReadError(f"{member.name} is cut short")
+    return content
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    with _content(archive, member) as source, target.open("xb") as file:
+        while block := source.read(_BLOCK):
+            file.write(block)

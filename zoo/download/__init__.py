@@ -1,0 +1,28 @@
+"""Files from elsewhere: resumed after any interruption, proven whole before they have a name."""
+
+from zoo.download import first_use
+from zoo.download.checkpoints import pull_entry
+from zoo.download.claims import Claim
+from zoo.download.folders import Unfinished, discard, private_folder, unfinished
+from zoo.download.http import HttpFile, open_client
+from zoo.download.remote import Progress, Remote, Silent
+from zoo.download.transfer import Wanted, check_space, fetch, read_small
+
+__all__ = [
+    "Claim",
+    "HttpFile",
+    "Progress",
+    "Remote",
+    "Silent",
+    "Unfinished",
+    "Wanted",
+    "check_space",
+    "discard",
+    "fetch",
+    "first_use",
+    "open_client",
+    "private_folder",
+    "pull_entry",
+    "read_small",
+    "unfinished",
+]

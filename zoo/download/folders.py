@@ -1,0 +1,163 @@
+"""Private folders in `$ZOO_HOME/partial/`, one a pull, which a later pull goes on with.
+
+Safe on a network file system, where file locks may do nothing: no lock is taken. Every pull works
+in a folder of its own, `<key>.<random>`. One that an earlier pull left is taken over by renaming
+it, which only one of many can do. It is left when its `owner.json` is gone, or names a process
+that no longer runs on this machine, or was not touched for two minutes (by the file system's own
+clock; a thread touches it as long as its owner lives). Should that ever be judged wrongly, the
+former owner finds its folder gone and stops; until then it wrote bytes of the same file at the
+same places, for a part only grows by one version of a file, and begins anew in a new one.
+"""
+
+import glob
+import json
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.store import zoo_home
+
+_OWNER = "owner.json"
+_HEARTBEAT = 15.0  # seconds
+_STALE = 120.0
+
+_mine: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A download that is not finished; `live` while a pull works on it."""
+
+    path: Path
+    live: bool
+
+    @property
+    def key(self) -> str:
+        """What is downloaded: `name@version` and which source of it."""
+        return self.path.name.rpartition(".")[0]
+
+    @property
+    def bytes(self) -> int:
+        """What lies on the disk."""
+        return folder_bytes(self.path)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+def partial() -> Path:
+    """Where unfinished downloads lie."""
+    return zoo_home() / "partial"
+
+
+def unfinished() -> list[Unfinished]:
+    """All unfinished downloads, by name."""
+    folders = sorted(p for p in partial().glob("*.*") if p.is_dir())
+    if not folders:
+        return []
+    now = _now()
+    return [Unfinished(path, _is_live(path, now)) for path in folders]
+
+
+@contextmanager
+def private_folder(key: str) -> Iterator[Path]:
+    """A folder of this pull's own, with what an interrupted pull of the same key left.
+
+    It stays for the next pull unless `discard` removes it.
+    """
+    partial().mkdir(parents=True, exist_ok=True)
+    folder = _claimed(key)
+    _mine.add(folder)
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(folder / _OWNER, stop), daemon=True)
+    beat.start()
+    try:
+        yield folder
+    finally:
+        stop.set()
+        beat.join()
+        _mine.discard(folder)
+        (folder / _OWNER).unlink(missing_ok=True)
+        if not any(path.is_file() for path in folder.rglob("*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove an unfinished download: first from sight, by renaming, then from the disk."""
+    gone = folder.with_name(f".gone-{secrets.token_hex(4)}")
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _claimed(key: str) -> Path:
+    now = _now()
+    mine = partial() / f"{key}.{secrets.token_hex(4)}"
+    left = [p for p in partial().glob(f"{glob.escape(key)}.*") if not _is_live(p, now)]
+    for candidate in sorted(left, key=folder_bytes, reverse=True):
+        with suppress(FileNotFoundError):  # another pull was first
+            candidate.rename(mine)
+            _sign(mine)
+            return mine
+    mine.mkdir()
+    _sign(mine)
+    return mine
+
+
+def _sign(folder: Path) -> None:
+    owner = {"host": socket.gethostname(), "pid": os.getpid()}
+    new = folder / f".{_OWNER}"
+    new.write_text(json.dumps(owner))
+    new.replace(folder / _OWNER)
+
+
+def _beat(owner: Path, stop: threading.Event) -> None:
+    while not stop.wait(_HEARTBEAT):
+        with suppress(OSError):  # taken over, or the network is away for a moment
+            os.utime(owner)
+
+
+def _is_live(folder: Path, now: float) -> bool:
+    owner = folder / _OWNER
+    try:
+        touched = owner.stat().st_mtime
+        content = json.loads(owner.read_text())
+        host, pid = content["host"], int(content["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if host == socket.gethostname():
+        if pid == os.getpid():
+            return folder in _mine
+        if not _runs(pid):
+            return False
+    return now - touched < _STALE
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs as someone else
+        return True
+    return True
+
+
+def _now() -> float:
+    """The file system's clock, which may not be this machine's."""
+    with tempfile.TemporaryFile(dir=partial()) as file:
+        file.write(b".")
+        file.flush()
+        return os.fstat(file.fileno()).st_mtime
