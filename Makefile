@@ -53,7 +53,9 @@ $(VENV)/.installed-test: $(VENV)/.installed-run
 	@test -x .venv-triton/bin/python || $(PYTHON) -m venv .venv-triton
 	@.venv-triton/bin/python -m pip install --quiet --disable-pip-version-check \
 		'nvidia-pytriton==0.7.0' 'onnxruntime==1.32.0' 'numpy==1.26.4'
+	@touch $@
 
+# Of its own, since TensorFlow holds other versions of what we use.
 $(VENV)-tensorflow/.installed:
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@echo "Installing TensorFlow (once) ..."
