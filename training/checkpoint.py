@@ -13,6 +13,7 @@ import torch
 from training.data import Packed
 from training.errors import TrainingError
 from training.recipe import Recipe
+from zoo.package import Package
 
 CHECKPOINT, DESCRIPTION = "checkpoint.pt", "run.json"
 
@@ -79,7 +80,14 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
         _check_recipe(run / CHECKPOINT, saved, recipe)
 
 
-def describe(run: Path, recipe: Recipe, sources: list[Packed], device: torch.device) -> None:
+def describe(
+    run: Path,
+    recipe: Recipe,
+    sources: list[Packed],
+    device: torch.device,
+    precision: str,
+    start: Package | None,
+) -> None:
     """`run.json`: what the run is made of, for the package that comes of it."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     content = {
@@ -87,7 +95,9 @@ def describe(run: Path, recipe: Recipe, sources: list[Packed], device: torch.dev
         "sources": [
             {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
         ],
+        "start": start and {"name": start.manifest.reference, "space": start.manifest.space},
         "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
+        "precision": precision,
         "torch": str(torch.__version__),
     }
     run.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,10 @@ from training.methods import Method, build_method
 from training.monitor import embedding_geometry, knn_monitor
 from training.optimizers import build_optimizer, cosine_with_warmup
 from training.plan import Plan
-from training.recipe import Recipe
+from training.precision import has_bfloat16
+from training.recipe import Precision, Recipe
+from training.start import begin_with
+from zoo.package import Package
 
 __all__ = ["Step", "TrainingError", "train"]
 
@@ -39,13 +42,17 @@ def train(
     report: Callable[[Step], None],
     save_every: int = 100,
     monitor_every: int = 400,
+    start: Package | None = None,
 ) -> bool:
     """Train until done, or until SIGTERM or SIGINT asks to stop; resumes what `run` holds.
 
     A checkpoint is written every `save_every` steps, at the end and when asked to stop. A resumed
-    run takes the same batches and the same views as an unbroken one. Under `torchrun` the batch is
-    shared by all processes: negatives are global and, on GPUs, so are the statistics of batch
-    normalisation (on CPUs each process has its own). Only the first process reports and writes.
+    run takes the same batches and the same views as an unbroken one. A new run begins with the
+    encoder of the package `start`, where one is given, and else with random weights.
+
+    Under `torchrun` the batch is shared by all processes: negatives are global and, on GPUs, so are
+    the statistics of batch normalisation (on CPUs each process has its own). Only the first process
+    reports and writes.
 
     Returns:
         Whether the run is complete.
@@ -54,15 +61,18 @@ def train(
         TrainingError: too few images, a batch that cannot be divided, a checkpoint of another
             recipe or one that cannot be written, or a loss or gradient that is not finite.
     """
-    fabric = _fabric(recipe)
+    precision = _precision(recipe)
+    fabric = _fabric(precision)
     images = [len(source) for source in sources]
     plan = Plan(recipe, images, fabric.world_size)
     method, optimizer = _build(recipe)
+    if start is not None:
+        begin_with(method.encoder, start)
     network, optimizer = _set_up(fabric, plan, method, optimizer)
     step = _resume(run, recipe, images, method, optimizer, fabric.device)
     forward = torch.compile(network) if recipe.compile else network
-    if fabric.is_global_zero:
-        checkpoint.describe(run, recipe, sources, fabric.device)
+    if fabric.is_global_zero and step == 0:
+        checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
     rows = partial(plan.batch, rank=fabric.global_rank)
     begun, stopping = step, False
     with (
@@ -113,7 +123,14 @@ def _build(recipe: Recipe) -> tuple[Method, torch.optim.Optimizer]:
     return method, build_optimizer(recipe, method)
 
 
-def _fabric(recipe: Recipe) -> Fabric:
+def _precision(recipe: Recipe) -> Precision:
+    """The recipe's, or float32 where the machine has no other."""
+    if recipe.precision == "32-true" or torch.cuda.is_available() or has_bfloat16():
+        return recipe.precision
+    return "32-true"
+
+
+def _fabric(precision: Precision) -> Fabric:
     """One process, or those that `torchrun` has started."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -122,7 +139,7 @@ def _fabric(recipe: Recipe) -> Fabric:
         devices=here,
         num_nodes=ranks // here,
         strategy="ddp" if ranks > 1 else "auto",
-        precision=recipe.precision,
+        precision=precision,
     )
     fabric.launch()
     return fabric

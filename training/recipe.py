@@ -14,6 +14,9 @@ from zoo.architectures import Architecture, ResNetArchitecture
 FOLDER = Path(__file__).parent / "recipes"
 
 
+Precision = Literal["32-true", "bf16-mixed"]
+
+
 class RecipeError(ValueError):
     """A recipe that does not exist or does not hold together."""
 
@@ -59,7 +62,9 @@ class Recipe(BaseModel):
     weight_decay: float = Field(1e-6, ge=0)
     betas: tuple[float, float] = Field((0.9, 0.999), description="of adamw")
     clip: float | None = Field(None, gt=0, description="the largest norm of the whole gradient")
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = Field(
+        "32-true", description="bf16-mixed where the machine has bfloat16, and else 32-true"
+    )
     compile: bool = Field(False, description="torch.compile the encoder and the head")
     seed: int = 0
 

@@ -42,6 +42,13 @@ def train(
             "the encoder is to be evaluated on. Repeated for several.",
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin a new run with the encoder of this model, not with random weights.",
+            autocompletion=complete.models,
+        ),
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option(min=0.001, help="In place of the recipe's.")
     ] = None,
@@ -61,17 +68,19 @@ def train(
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
+    from zoo.store import find_package  # noqa: PLC0415
 
     with known_errors(DataError, RecipeError, TrainingError):
         settings = load_recipe(recipe)
         if epochs is not None:
             settings = settings.model_copy(update={"epochs": epochs})
+        begin = find_package(start) if start else None
         check_resumable(out, settings)
         for path in [*data, *(exclude_near or [])]:
             check_source(path)
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
-            complete_ = run(settings, sources, out, report)
+            complete_ = run(settings, sources, out, report, start=begin)
     if complete_:
         _say(f"done; make a package of it: zoo export {out} --name NAME")
         return
