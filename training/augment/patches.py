@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from training.augment.draws import integers, uniform
 from training.augment.operators import apply_operators
 from training.augment.pixels import HOLE, drop_channels
+from training.augment.policies import apply_policies
 from training.augment.settings import Augmentation
 
 
@@ -25,6 +26,7 @@ class PatchAugmentation(BaseModel):
     drop: float = Field(
         0.0, ge=0, le=1, description="probability of keeping one channel alone; v2's RC"
     )
+    policies: bool = Field(False, description="operations of many kinds; v2's PA")
 
 
 def augment_patches(patches: Tensor, settings: PatchAugmentation, generator: Generator) -> Tensor:
@@ -40,6 +42,8 @@ def augment_patches(patches: Tensor, settings: PatchAugmentation, generator: Gen
             integers(count, 0, settings.margin + 1, generator).to(patches.device) for _ in range(2)
         )
         patches = sub_crop(patches, top, left, settings.margin)
+    if settings.policies:
+        patches = apply_policies(patches, generator)
     greying = Augmentation(grey=settings.grey)
     patches = apply_operators(patches, ("grey",), greying, generator)
     if settings.drop:
