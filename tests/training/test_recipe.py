@@ -1,6 +1,9 @@
 import pytest
+import torch
 
-from training.recipe import Phase, Recipe, RecipeError, load_recipe, recipe_names
+from training.methods import build_method
+from training.optimizers import build_optimizer
+from training.recipe import FOLDER, Phase, Recipe, RecipeError, load_recipe, recipe_names
 
 
 def test_every_recipe_of_the_package_loads_and_says_what_it_is() -> None:
@@ -50,9 +53,23 @@ def test_the_learning_rate_scales_with_the_batch() -> None:
     assert linear.peak_lr == pytest.approx(0.6)
     root = Recipe(batch=1024, learning_rate=0.075, lr_scaling="sqrt")
     assert root.peak_lr == pytest.approx(2.4)
+    assert Recipe(batch=512, learning_rate=4e-4, lr_scaling="none").peak_lr == 4e-4
 
 
 def test_view_sizes_follow_the_phases() -> None:
     recipe = Recipe(phases=(Phase(until=0.5, size=32), Phase(until=1.0, size=64)))
     assert [recipe.view_size(step, 10) for step in (0, 4, 5, 9)] == [32, 32, 64, 64]
     assert Recipe().view_size(0, 10) == Recipe().augmentation.size
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_builds_and_states_what_is_expected_of_it(name) -> None:
+    recipe = load_recipe(name)
+    with torch.device("meta"):
+        method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+        assert build_optimizer(recipe, method).param_groups[0]["lr"] == recipe.peak_lr
+    text = (FOLDER / f"{name.replace('-', '_')}.py").read_text().split('"""')[1]
+    if name != "simclr-r18-small-cpu":
+        assert "Expected: " in text
+        assert "Not run here" in text
+        assert f"zoo train {name} --data" in text
