@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint types units format help
+.PHONY: run test lint types units triton-env format help
 
 run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
 	@exec $(BIN)/zoo serve --port $(PORT)
@@ -22,6 +22,8 @@ lint: $(VENV)/.installed-test ## style and the direction of imports
 
 types: $(VENV)/.installed-test ## mypy, strict
 	$(BIN)/mypy
+
+triton-env: .venv-triton/.installed ## a real Triton server for its tests: ZOO_TEST_TRITON=.venv-triton
 
 format: $(VENV)/.installed-test ## rewrite the sources in the common style
 	$(BIN)/ruff check --fix .
@@ -41,4 +43,11 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed-run
 	@echo "Installing what training and the tests need (once) ..."
 	@$(PIP) --editable '.[cpu,train,dev]'
+	@touch $@
+
+# Of its own, since the wheel that carries the server wants an older NumPy.
+.venv-triton/.installed: Makefile
+	@test -x .venv-triton/bin/python || $(PYTHON) -m venv .venv-triton
+	@.venv-triton/bin/python -m pip install --quiet --disable-pip-version-check \
+		'nvidia-pytriton==0.7.0' 'onnxruntime==1.32.0' 'numpy==1.26.4'
 	@touch $@

@@ -26,11 +26,12 @@ def render_card(manifest: Manifest) -> str:
 
 def _summary(m: Manifest) -> str:
     stages = " and ".join(m.layer.stages)
+    average = f"{m.layer.grid} x {m.layer.grid} averages of" if m.layer.grid > 1 else "average of"
     steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
     share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
         f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
-        f"{m.dim} values an image: the average-pooled {stages}{steps}. Input: the {share} centre "
+        f"{m.dim} values an image: the {average} {stages}{steps}. Input: the {share} centre "
         f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
         f"Space `{m.space}`."
     )

@@ -46,10 +46,13 @@ from zoo.store import find_package, new_package
 
 CARD, TRAINING = "card.md", "training.json"
 
-_CITATION = (
-    "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual "
-    "Representations, ICML 2020, arXiv:2002.05709 (method)"
-)
+_CITATIONS = {
+    "simclr": "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of "
+    "Visual Representations, ICML 2020, arXiv:2002.05709 (method)",
+    "cpc": "van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, "
+    "2018, arXiv:1807.03748; Henaff et al.: Data-Efficient Image Recognition with Contrastive "
+    "Predictive Coding, ICML 2020, arXiv:1905.09272 (method)",
+}
 
 
 LAST_STAGE = Layer(stages=("layer4",))
@@ -92,6 +95,7 @@ def export_run(
     saved = read_run(run)
     served = _served(encoder_from_run(saved), serving)
     described = _described(saved)
+    method = described["recipe"]["method"]["name"]
     with new_package(name, version) as folder:
         write_weights(served, folder / WEIGHTS)
         architecture, layer = served.encoder.architecture, serving.layer
@@ -107,7 +111,7 @@ def export_run(
             schema_version=SCHEMA_VERSION,
             name=name,
             version=version,
-            method=described["recipe"]["method"]["name"],
+            method=method,
             architecture=architecture,
             dim=golden.embeddings.shape[1],
             layer=layer,
@@ -121,7 +125,7 @@ def export_run(
                 ),
                 code_licence="Apache-2.0",
                 weights_licence=weights_licence,
-                citation=_CITATION,
+                citation=_CITATIONS[method],
                 recipe=described["recipe"]["name"] or None,
                 run=described["summary"],
             ),
@@ -150,7 +154,7 @@ def _prove(package: Package) -> dict[str, Parity]:
 
 def _served(encoder: Encoder, serving: Serving) -> ServedEncoder:
     encoder.drop_stages_after(max(serving.layer.stages, key=STAGES.index))
-    dim = encoder.pooled_dim(serving.layer.stages)
+    dim = encoder.pooled_dim(serving.layer.stages, serving.layer.grid)
     if "whiten" in serving.layer.steps:
         dim = min(dim, serving.whitened_dim or dim)
     served = ServedEncoder(encoder.architecture, serving.layer, serving.block, dim)

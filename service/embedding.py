@@ -18,9 +18,11 @@ from service.errors import (
     PROBLEM,
     ItemError,
     OverloadedError,
+    UnavailableError,
     image_item_error,
 )
 from service.settings import Settings
+from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
 from zoo.package import Package
 from zoo.runtimes import Runtime
@@ -46,12 +48,13 @@ class Embedder:
     def __init__(self, package: Package, runtime: Runtime, settings: Settings) -> None:
         self.package = package
         self.manifest = package.manifest
-        self.variant = runtime.variant
+        self._runtime = runtime
         self.batcher = Batcher(
             self.manifest.reference,
-            runtime.embed,
+            self._encode,
             max_batch=settings.max_batch,
             queue_seconds=settings.queue_seconds,
+            concurrency=runtime.concurrency,
         )
         self._max_queue = settings.max_queue
         self._max_pixels = settings.max_pixels
@@ -69,6 +72,11 @@ class Embedder:
         """Stop serving; whoever still waits is told so."""
         await self.batcher.close()
         await asyncio.to_thread(self._decoders.shutdown, cancel_futures=True)
+
+    @property
+    def variant(self) -> str:
+        """How the embeddings are computed; a server elsewhere says so once it answers."""
+        return self._runtime.variant
 
     @property
     def admitted(self) -> int:
@@ -145,6 +153,14 @@ class Embedder:
         if known is None:
             self._cache.put(digest, vector)
         return Embedded(vector / norm if normalize else vector, digest)
+
+    def _encode(self, squares: Pixels) -> Vector:
+        try:
+            return self._runtime.embed(squares)
+        except RuntimeDownError as error:
+            raise UnavailableError(str(error), retry_after=1) from error
+        except GoldenMismatchError as error:
+            raise UnavailableError(str(error), retry_after=30) from error
 
     def _prepare(self, data: bytes) -> tuple[str, Vector | None, Pixels | None]:
         """Digest of a file, and its embedding if it is known, else the encoder's input."""

@@ -66,4 +66,7 @@ def open_encoders(settings: Settings) -> Encoders:
         zoo.errors.ZooError: a package is missing, damaged or gives other embeddings.
     """
     packages = [find_package(name) for name in settings.models] or [builtin_package()]
-    return Encoders([Embedder(p, open_runtime(p, settings.threads), settings) for p in packages])
+    url = settings.triton_url if settings.runtime == "triton" else None
+    return Encoders(
+        [Embedder(p, open_runtime(p, settings.threads, url), settings) for p in packages]
+    )

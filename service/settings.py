@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
     cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
+    runtime: Literal["onnxruntime", "triton"] = Field(
+        "onnxruntime", description="what runs the encoders: ONNX Runtime here, or a Triton server"
+    )
+    triton_url: str = Field(
+        "127.0.0.1:8001", description="host:port of Triton's gRPC service, for that runtime"
+    )
     threads: int = Field(0, ge=0, description="CPU threads of an encoder; 0: one a core")
 
     @field_validator("models", mode="before")

@@ -1,43 +1,35 @@
 """The training loop: one step after another, resumable, until the recipe's steps are done."""
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
-from training.data import Packed
-from training.methods import build_method
-from training.monitor import knn_monitor
+from training import checkpoint
+from training.augment import share_generator
+from training.cached import cached_backward
+from training.data import Feed, Packed
+from training.diagnosis import first_not_finite
+from training.errors import TrainingError
+from training.journal import Journal, Step
+from training.methods import Method, build_method
+from training.monitor import embedding_geometry, knn_monitor
 from training.optimizers import build_optimizer, cosine_with_warmup
+from training.plan import Plan
 from training.recipe import Recipe
 
+__all__ = ["Step", "TrainingError", "train"]
 
-class TrainingError(RuntimeError):
-    """A run that cannot start, resume or go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step reports. `knn` holds the monitor's accuracies where it ran."""
-
-    step: int
-    steps: int
-    epoch: float
-    loss: float
-    lr: float
-    images_per_second: float
-    knn: dict[str, float]
+_GEOMETRY_EVERY = 50
 
 
 def train(
@@ -51,147 +43,198 @@ def train(
     """Train until done, or until SIGTERM or SIGINT asks to stop; resumes what `run` holds.
 
     A checkpoint is written every `save_every` steps, at the end and when asked to stop. A resumed
-    run takes the same batches and the same views as an unbroken one.
+    run takes the same batches and the same views as an unbroken one. Under `torchrun` the batch is
+    shared by all processes: negatives are global and, on GPUs, so are the statistics of batch
+    normalisation (on CPUs each process has its own). Only the first process reports and writes.
 
     Returns:
         Whether the run is complete.
 
     Raises:
-        TrainingError: too few images, a checkpoint of another recipe, or a loss that is not finite.
+        TrainingError: too few images, a batch that cannot be divided, a checkpoint of another
+            recipe or one that cannot be written, or a loss or gradient that is not finite.
     """
-    plan = _Plan(recipe, [len(source) for source in sources])
-    fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-    torch.manual_seed(recipe.seed)
-    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
-    optimizer = build_optimizer(recipe, method)
-    method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model, optimizer = fabric.setup(method, optimizer)
-    step = _resume(fabric, run, recipe, method, optimizer)
-    forward = torch.compile(model) if recipe.compile else model
-    _describe(run, recipe, sources, fabric.device)
-    with _stop_requests() as stop, (run / "log.jsonl").open("a") as log:
-        stopping = False
+    fabric = _fabric(recipe)
+    images = [len(source) for source in sources]
+    plan = Plan(recipe, images, fabric.world_size)
+    method, optimizer = _build(recipe)
+    network, optimizer = _set_up(fabric, plan, method, optimizer)
+    step = _resume(run, recipe, images, method, optimizer, fabric.device)
+    forward = torch.compile(network) if recipe.compile else network
+    if fabric.is_global_zero:
+        checkpoint.describe(run, recipe, sources, fabric.device)
+    rows = partial(plan.batch, rank=fabric.global_rank)
+    begun, stopping = step, False
+    with (
+        _stop_requests() as stop,
+        Feed(sources, rows, plan.steps, fabric.device) as feed,
+        Journal(run, begun, report) if fabric.is_global_zero else nullcontext() as journal,
+    ):
         while step < plan.steps and not stopping:
-            started = time.perf_counter()
+            started, feed.waited = time.perf_counter(), 0.0
             lr = recipe.peak_lr * cosine_with_warmup(step, plan.warmup, plan.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            images = _batch(sources, plan, step, fabric.device)
-            generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-            views = method.views(images, recipe.view_size(step, plan.steps), generator)
-            loss = forward(views.contiguous(memory_format=torch.channels_last))
-            fabric.backward(loss)
+            pixels = feed.images(step)
+            parts = _views(fabric, plan, method, pixels, step)
+            if journal and step == begun:
+                journal.views(parts[0](), plan.share // plan.parts, step)
+            loss = _backward(fabric, plan, method, forward, parts)
+            value = _finite(fabric, method, loss, parts, f"step {step} (lr {lr:.3g})", run)
             if recipe.clip is not None:
-                fabric.clip_gradients(model, optimizer, max_norm=recipe.clip)
+                fabric.clip_gradients(network, optimizer, max_norm=recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            value = float(loss.detach())
-            if not np.isfinite(value):
-                raise TrainingError(
-                    f"the loss is {value} at step {step} (lr {lr:.3g}); the last checkpoint in "
-                    f"{run} is sound: lower the learning rate or raise the temperature"
-                )
             step += 1
-            rate = recipe.batch / (time.perf_counter() - started)
-            last = step == plan.steps
-            knn = {}
-            if step % monitor_every == 0 or last:
-                knn = knn_monitor(method.encoder, sources, recipe.seed)
-            entry = Step(step, plan.steps, plan.epoch(step), value, lr, rate, knn)
-            log.write(json.dumps(entry.__dict__) + "\n")
-            report(entry)
-            stopping = bool(stop)  # looked at once: what comes later saves after the next step
-            if step % save_every == 0 or last or stopping:
-                log.flush()
-                _save(fabric, run, recipe, method, optimizer, step)
+            seconds, last = time.perf_counter() - started, step == plan.steps
+            if journal:
+                speeds = recipe.batch / seconds, feed.waited / seconds
+                knn, geometry = {}, {}
+                if last or step % monitor_every == 0:
+                    knn = knn_monitor(method.encoder, sources, recipe.seed)
+                if last or step % _GEOMETRY_EVERY == 0:
+                    geometry = embedding_geometry(
+                        method.encoder, pixels, recipe.augmentation, recipe.seed
+                    )
+                epoch = plan.epoch(step)
+                journal.step(Step(step, plan.steps, epoch, value, lr, *speeds, knn, geometry))
+            stopping = _agreed(fabric, bool(stop))  # what comes later saves after the next step
+            if journal and (step % save_every == 0 or last or stopping):
+                journal.flush()
+                state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
+                checkpoint.save(run, recipe, images, state, step)
     return step == plan.steps
 
 
-class _Plan:
-    """Which images each step takes.
-
-    A batch comes from one source, so that nothing but the image tells its views from the others;
-    within an epoch each image is taken at most once.
-    """
-
-    def __init__(self, recipe: Recipe, sizes: list[int]) -> None:
-        self.recipe, self.sizes = recipe, sizes
-        self.per_epoch = sum(size // recipe.batch for size in sizes)
-        if self.per_epoch == 0:
-            raise TrainingError(
-                f"no source has the {recipe.batch} images of a batch (there are {sizes}): "
-                "add images or lower the recipe's batch"
-            )
-        self.steps = max(1, round(recipe.epochs * self.per_epoch))
-        self.warmup = min(self.steps, round(recipe.warmup_epochs * self.per_epoch))
-        self._epoch = -1
-        self._batches: list[tuple[int, npt.NDArray[np.int64]]] = []
-
-    def epoch(self, step: int) -> float:
-        return step / self.per_epoch
-
-    def batch(self, step: int) -> tuple[int, npt.NDArray[np.int64]]:
-        """The number of the source and the rows to take from it."""
-        epoch, position = divmod(step, self.per_epoch)
-        if epoch != self._epoch:
-            self._batches = self._shuffled(epoch)
-            self._epoch = epoch
-        return self._batches[position]
-
-    def _shuffled(self, epoch: int) -> list[tuple[int, npt.NDArray[np.int64]]]:
-        rng = np.random.default_rng([self.recipe.seed, epoch])
-        batches = []
-        for number, size in enumerate(self.sizes):
-            order = rng.permutation(size)
-            for start in range(0, size - self.recipe.batch + 1, self.recipe.batch):
-                batches.append((number, np.sort(order[start : start + self.recipe.batch])))
-        return [batches[i] for i in rng.permutation(len(batches))]
+def _build(recipe: Recipe) -> tuple[Method, torch.optim.Optimizer]:
+    """The recipe's method and optimizer, with fresh weights."""
+    torch.manual_seed(recipe.seed)
+    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+    return method, build_optimizer(recipe, method)
 
 
-def _batch(sources: list[Packed], plan: _Plan, step: int, device: torch.device) -> Tensor:
-    number, rows = plan.batch(step)
-    return torch.from_numpy(sources[number].pixels[rows]).to(device, non_blocking=True)
+def _fabric(recipe: Recipe) -> Fabric:
+    """One process, or those that `torchrun` has started."""
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator="auto",
+        devices=here,
+        num_nodes=ranks // here,
+        strategy="ddp" if ranks > 1 else "auto",
+        precision=recipe.precision,
+    )
+    fabric.launch()
+    return fabric
 
 
-def _describe(run: Path, recipe: Recipe, sources: list[Packed], device: torch.device) -> None:
-    """`run.json`: what the run is made of, for the package that comes of it."""
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    content = {
-        "recipe": recipe.model_dump(mode="json"),
-        "sources": [
-            {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
-        ],
-        "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
-        "torch": str(torch.__version__),
-    }
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "run.json").write_text(json.dumps(content, indent=1) + "\n")
+def _set_up(fabric: Fabric, plan: Plan, method: Method, optimizer: Any) -> tuple[Any, Any]:
+    """The network as it is called, on the device, and its optimizer."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(method)  # type: ignore[no-untyped-call]
+    method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = method if plan.parts == 1 else _Embedder(method)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    return wrapped, optimizer
 
 
-def _save(
-    fabric: Fabric, run: Path, recipe: Recipe, method: Any, optimizer: Any, step: int
-) -> None:
-    """Atomically: the previous checkpoint stands until the new one is whole on the disk."""
-    partial = run / "checkpoint.partial"
-    state = {"method": method, "optimizer": optimizer, "step": step}
-    fabric.save(partial, state | {"recipe": recipe.model_dump_json()})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, run / "checkpoint.pt")
+class _Embedder(nn.Module):
+    """A method up to its embeddings, without the loss."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, views: Tensor) -> Tensor:
+        return self.method.embed(views)
 
 
-def _resume(fabric: Fabric, run: Path, recipe: Recipe, method: Any, optimizer: Any) -> int:
-    path = run / "checkpoint.pt"
-    if not path.is_file():
+def _resume(
+    run: Path,
+    recipe: Recipe,
+    images: list[int],
+    method: Method,
+    optimizer: Any,
+    device: torch.device,
+) -> int:
+    saved = checkpoint.load(run, recipe, images, device)
+    if saved is None:
         return 0
-    saved = torch.load(path, map_location=fabric.device, weights_only=True)
-    if Recipe.model_validate_json(saved["recipe"]) != recipe:
-        raise TrainingError(
-            f"{path} was written by another recipe: give another --out, or the recipe it began with"
-        )
     method.load_state_dict(saved["method"])
     optimizer.load_state_dict(saved["optimizer"])
     return int(saved["step"])
+
+
+def _views(
+    fabric: Fabric, plan: Plan, method: Method, pixels: Tensor, step: int
+) -> list[Callable[[], Tensor]]:
+    """What makes the views of each part of this process's images, the same at every call."""
+    recipe = plan.recipe
+    size = recipe.view_size(step, plan.steps)
+
+    def make(part: int, images: Tensor) -> Tensor:
+        share = fabric.global_rank * plan.parts + part
+        generator = share_generator(
+            recipe.seed * 1_000_003 + step, share, fabric.world_size * plan.parts
+        )
+        views = method.views(images, size, generator)
+        return views.contiguous(memory_format=torch.channels_last)
+
+    return [partial(make, part, images) for part, images in enumerate(pixels.chunk(plan.parts))]
+
+
+def _backward(
+    fabric: Fabric, plan: Plan, method: Method, forward: Any, parts: list[Callable[[], Tensor]]
+) -> Tensor:
+    """The loss of the whole batch, detached, with its gradient left at the parameters."""
+    if plan.parts > 1:
+        return cached_backward(fabric, forward, method.loss, parts, plan.share // plan.parts)
+    loss: Tensor = forward(parts[0]())
+    fabric.backward(loss)
+    return loss.detach()
+
+
+def _finite(
+    fabric: Fabric,
+    method: Method,
+    loss: Tensor,
+    parts: list[Callable[[], Tensor]],
+    place: str,
+    run: Path,
+) -> float:
+    """The loss as a number, once it and the gradient are known to be finite in every process.
+
+    Raises:
+        TrainingError: one is not; the message says which, where, and what to do.
+    """
+    gradients = [p.grad for p in method.parameters() if p.grad is not None]
+    found = torch.stack([loss.float(), nn.utils.get_total_norm(gradients)])
+    value, norm = _over_all(fabric, found).tolist()
+    if np.isfinite(value) and np.isfinite(norm):
+        return float(value)
+    what = f"the gradient's norm is {norm}" if np.isfinite(value) else f"the loss is {value}"
+    saved = (run / checkpoint.CHECKPOINT).is_file()
+    with fabric.autocast():
+        where = first_not_finite(method, parts[0]())
+    raise TrainingError(
+        f"{what} at {place}: {where}; "
+        f"{f'the last checkpoint in {run} is sound' if saved else 'nothing was saved yet'}: "
+        "lower the learning rate or raise the temperature"
+    )
+
+
+def _agreed(fabric: Fabric, stop: bool) -> bool:
+    """Whether any process was asked to stop."""
+    if fabric.world_size == 1:
+        return stop
+    return bool(_over_all(fabric, torch.tensor(float(stop), device=fabric.device)) > 0)
+
+
+def _over_all(fabric: Fabric, figures: Tensor) -> Tensor:
+    """The mean over all processes."""
+    mean = fabric.all_reduce(figures, reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    return mean
 
 
 @contextmanager

@@ -41,6 +41,12 @@ class Recipe(BaseModel):
     )
     stored_side: int = Field(64, description="pixels that images are decoded to, once")
     batch: int = Field(256, ge=2)
+    microbatch: int | None = Field(
+        None,
+        ge=2,
+        description="images at a time through the network, for a batch larger than the device's "
+        "memory: the loss is over the whole batch, batch normalisation over these",
+    )
     epochs: float = Field(100, gt=0)
     warmup_epochs: float = Field(10, ge=0)
     optimizer: Literal["lars", "sgd", "adamw"] = Field(

@@ -19,3 +19,7 @@ class RuntimeUnavailableError(ZooError):
 
 class GoldenMismatchError(ZooError):
     """A runtime whose embeddings are not those the package attests; it must not serve."""
+
+
+class RuntimeDownError(ZooError):
+    """A runtime elsewhere that does not answer now; it is asked again by the next call."""

@@ -25,12 +25,21 @@ class _Block(BaseModel):
 class Layer(_Block):
     """Which representation is served.
 
-    The average-pooled outputs of `stages`, side by side; then `steps` in order: `sqrt` (the square
-    root of each value, which ReLU made non-negative), `unit` (each stage's part to unit length),
-    `centre` (minus the tensor `representation.mean`), `whiten` (times `representation.whitening`).
+    The outputs of `stages`, each averaged over the cells of a `grid` x `grid` raster, side by side;
+    then `steps` in order: `sqrt` (the square root of each value, which ReLU made non-negative),
+    `unit` (each stage's part to unit length), `centre` (minus the tensor `representation.mean`),
+    `whiten` (times `representation.whitening`).
     """
 
     stages: tuple[Stage, ...] = Field(min_length=1)
+    # Written only where it is set, so that the spaces of layers without it stay what they were.
+    grid: int = Field(
+        1,
+        ge=1,
+        le=8,
+        exclude_if=lambda value: value == 1,
+        description="cells on a side; 1 averages over the whole image, more keep where things are",
+    )
     steps: tuple[Literal["sqrt", "unit", "centre", "whiten"], ...] = ()
 
 

@@ -36,15 +36,24 @@ class Batcher:
     All methods belong to the event loop that `start` was called in.
     """
 
-    def __init__(self, name: str, encode: Encode, *, max_batch: int, queue_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        encode: Encode,
+        *,
+        max_batch: int,
+        queue_seconds: float,
+        concurrency: int = 1,
+    ) -> None:
         self._name = name
         self._encode = encode
         self._max_batch = max_batch
         self._queue_seconds = queue_seconds
         self._entries: deque[_Entry] = deque()
         self._arrived = asyncio.Event()
-        # One thread: a second run at the same time would only take the cores from the first.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{name}")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=f"encode-{name}")
+        self._free = asyncio.Semaphore(concurrency)
+        self._running: set[asyncio.Task[None]] = set()
         self._owner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,15 +61,18 @@ class Batcher:
         self._owner = asyncio.create_task(self._own(), name=f"batcher-{self._name}")
 
     async def close(self) -> None:
-        """Stop after the batch that is running; those who still wait are told so."""
+        """Stop after the batches that are running; those who still wait are told so."""
         if self._owner is not None:
             self._owner.cancel()
             await asyncio.gather(self._owner, return_exceptions=True)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         for entry in self._entries:
             if not entry.answer.done():
                 entry.answer.set_exception(UnavailableError("the gateway is stopping", 5))
         self._entries.clear()
-        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
 
     @property
     def waiting(self) -> int:
@@ -83,11 +95,20 @@ class Batcher:
 
     async def _own(self) -> None:
         while True:
+            # The next batch gathers in the queue meanwhile, and is ready when one has ended.
+            await self._free.acquire()
             await self._arrived.wait()
             batch = self._next_batch()
             if batch:
-                # The next batch gathers in the queue meanwhile, and is ready when this one ends.
-                await self._run(batch)
+                task = asyncio.create_task(self._run(batch))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+            else:
+                self._free.release()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._free.release()
 
     def _next_batch(self) -> list[_Entry]:
         """Up to `max_batch` entries that someone still waits for."""
@@ -117,7 +138,7 @@ class Batcher:
     async def _run(self, batch: list[_Entry]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            rows = await loop.run_in_executor(self._thread, self._encode_all, batch)
+            rows = await loop.run_in_executor(self._threads, self._encode_all, batch)
         except asyncio.CancelledError:
             self._entries.extendleft(reversed(batch))  # `close` tells them
             raise

@@ -133,6 +133,24 @@ def test_steps_are_baked_into_the_graph(home: Path, run: Path, photos: Pixels, s
         np.testing.assert_allclose(found, pooled, atol=1e-4)
 
 
+@pytest.mark.parametrize("grid", [2, 3])
+def test_a_grid_keeps_where_things_are(home: Path, run: Path, photos: Pixels, grid):
+    """Cells are those of torch's adaptive pooling; sides of 4 and 2 do not divide by 3."""
+    layer = Layer(stages=("layer2", "layer3"), grid=grid)
+    package = export_run(run, "tiny", "1", Serving(BLOCK, layer))
+    assert package.manifest.dim == 384 * grid**2
+    maps = load_served(package).encoder.stages(
+        torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255, "layer3"
+    )
+    pooled = [
+        torch.nn.functional.adaptive_avg_pool2d(maps[name], grid).flatten(1)
+        for name in layer.stages
+    ]
+    expected = torch.cat(pooled, dim=1).detach().numpy()
+    found = open_runtime(package).embed(photos)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_golden_controls_are_far_from_the_truth(home: Path, run: Path):
     golden = read_golden(export_run(run, "tiny", "1", Serving(BLOCK)).golden)
     assert set(golden.controls) == {"normalisation", "channel-order", "stem-pooling"}
@@ -163,8 +181,9 @@ def test_what_is_missing_is_named(home: Path, run: Path, tmp_path: Path, photos:
     centred = Layer(stages=("layer4",), steps=("centre",))
     with pytest.raises(PackageError, match="calibration images"):
         export_run(run, "tiny", "1", Serving(BLOCK, centred))
+    white = Layer(stages=("layer4",), steps=("centre", "whiten"))
     with pytest.raises(PackageError, match="more than 512 are needed"):
-        export_run(run, "tiny", "1", Serving(BLOCK, centred, calibration=photos))
+        export_run(run, "tiny", "1", Serving(BLOCK, white, calibration=photos))
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     del saved["method"]["encoder.layer2.0.bn1.weight"]
     torch.save(saved, run / "checkpoint.pt")

@@ -49,8 +49,11 @@ class Gateway:
 
 
 @contextmanager
-def run_gateway(home: Path, **settings: str) -> Iterator[Gateway]:
-    """Start `python -m service` with ZOO_* settings; it is killed at the end if it still runs."""
+def run_gateway(home: Path, wait: str = "readyz", **settings: str) -> Iterator[Gateway]:
+    """Start `python -m service` with ZOO_* settings, and wait until `wait` answers with 200.
+
+    It is killed at the end if it still runs.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZOO_")}
@@ -64,7 +67,9 @@ def run_gateway(home: Path, **settings: str) -> Iterator[Gateway]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: process.poll() is not None or _ready(url), "the gateway to start")
+        wait_for(
+            lambda: process.poll() is not None or _answers(f"{url}/{wait}"), "the gateway to start"
+        )
         if process.poll() is not None:
             pytest.fail(f"the gateway stopped at once: {log.read_text()}")
         yield Gateway(url, process, home, log, time.perf_counter() - started)
@@ -82,9 +87,9 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-def _ready(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+        return httpx.get(url, timeout=10).status_code == 200
     except httpx.TransportError:
         return False
 

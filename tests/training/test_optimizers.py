@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.optimizers import LARS, cosine_with_warmup, parameter_groups
+from training.optimizers import LARS, build_optimizer, cosine_with_warmup, parameter_groups
+from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 from zoo.encoders import build_resnet
 
@@ -83,3 +84,21 @@ def test_the_schedule_warms_up_linearly_and_ends_at_zero() -> None:
     assert shares[35] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
     assert shares[110] == pytest.approx(0)
     assert cosine_with_warmup(0, 0, 1) == 1
+
+
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_the_chosen_optimizer_decays_matrices_alone(name) -> None:
+    net = network()
+    changes = {"optimizer": name, "learning_rate": 0.1, "lr_scaling": "none", "betas": (0.8, 0.99)}
+    optimizer = build_optimizer(Recipe(weight_decay=0.5, **changes), net)
+    before = {n: p.detach().clone() for n, p in net.named_parameters()}
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for key, parameter in net.named_parameters():
+        shrunk = parameter.ndim > 1 and bool(before[key].any())
+        assert torch.equal(parameter, before[key]) != shrunk, key
+    if name == "adamw":
+        assert all(group["betas"] == (0.8, 0.99) for group in optimizer.param_groups)
+    if name == "sgd":
+        assert all(group["nesterov"] for group in optimizer.param_groups)

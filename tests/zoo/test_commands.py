@@ -23,7 +23,7 @@ ZOO = [sys.executable, "-m", "zoo"]
 ENVIRONMENT = {"COLUMNS": "200", "NO_COLOR": "1"}
 
 needs_training = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("torch", "lightning_fabric"))),
+    not all(map(importlib.util.find_spec, ("torch", "lightning_fabric", "tensorboard"))),
     reason="the train extra is not installed",
 )
 
@@ -254,6 +254,8 @@ def test_train_refuses_before_it_works(photos, tmp_path):
         "train", "simclr-r18-small-cpu", "--data", photos, "--out", tmp_path / "file/x", code=1
     )
     assert "file" in blocked.stderr
+    gone = zoo("train", "simclr-r18-small-cpu", "--data", tmp_path / "x", "--out", out, code=1)
+    assert "x: no such folder, tar or Parquet file" in gone.stderr
     few = zoo("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
     assert "no source has the 256 images of a batch" in few.stderr
 

@@ -47,6 +47,13 @@ def test_the_vector_written_down(path):
     assert digest(path) == VECTOR
 
 
+def test_a_grid_of_one_is_not_written(path):
+    """Spaces from before there were grids stay; another grid is another space."""
+    assert "grid" not in LAYER.model_dump(mode="json")
+    assert digest(path, layer=LAYER.model_copy(update={"grid": 1})) == VECTOR
+    assert digest(path, layer=LAYER.model_copy(update={"grid": 2})) != VECTOR
+
+
 def test_an_independent_computation_agrees(path):
     content = {
         "architecture": {"depth": 18, "family": "resnet", "stem": "stride2", "width": 1},

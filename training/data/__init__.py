@@ -1,13 +1,17 @@
 """Images on disk -> pixels in memory."""
 
+from training.data.entry import DataError, Entry
+from training.data.feed import Feed
 from training.data.near_duplicates import near_duplicates
 from training.data.packed import Packed, pack
-from training.data.sources import DataError, Entry, list_entries, read_files, source_digest
+from training.data.sources import check_source, list_entries, read_files, source_digest
 
 __all__ = [
     "DataError",
     "Entry",
+    "Feed",
     "Packed",
+    "check_source",
     "list_entries",
     "near_duplicates",
     "pack",

@@ -1,11 +1,13 @@
 """Images decoded once into a memory-mapped uint8 file, so that every later epoch reads pixels."""
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.data.sources import DataError, Entry, list_entries, read_files, source_digest
+from training.data.entry import DataError, Entry
+from training.data.sources import list_entries, read_files, source_digest, source_name
 from zoo.images import ImageError, InputBlock, decode, square
 
 Progress = Callable[[int, int], None]
@@ -64,23 +67,36 @@ def pack(
         DataError: the source has no readable images.
     """
     entries = list_entries(source, split)
-    folder = cache / f"{source.stem}-{side}px-{source_digest(source, entries)[:16]}"
+    folder = cache / f"{source_name(source)}-{side}px-{source_digest(source, entries)[:16]}"
     if not (folder / "index.json").is_file():
-        _write(source, entries, folder, side, progress)
+        with _alone(cache):
+            if not (folder / "index.json").is_file():  # else another process has just written it
+                _write(source, entries, folder, side, progress)
     index = json.loads((folder / "index.json").read_text())
     return Packed(
-        name=source.stem,
+        name=source_name(source),
         pixels=np.load(folder / "pixels.npy", mmap_mode="r"),
         entries=[Entry(*row) for row in index["entries"]],
         unreadable=index["unreadable"],
     )
 
 
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One process packs at a time: those that `torchrun` starts all ask for the same source."""
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _write(
     source: Path, entries: list[Entry], folder: Path, side: int, progress: Progress | None
 ) -> None:
     """Into a private folder first, renamed when whole: an interrupted run leaves nothing behind."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".packing-", dir=folder.parent))
     try:
         block = InputBlock(size=_side(source, entries, side), interpolation="bicubic")
@@ -96,9 +112,6 @@ def _write(
         rows = [[e.path, e.label, e.split] for e in (entries[i] for i in readable)]
         (work / "index.json").write_text(json.dumps({"entries": rows, "unreadable": unreadable}))
         os.replace(work, folder)
-    except OSError:
-        if not (folder / "index.json").is_file():  # else another run packed it meanwhile
-            raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -1,7 +1,8 @@
-"""Where training and evaluation images come from: a folder or a tar of image files.
+"""Where training and evaluation images come from.
 
-Labels and splits come from a `labels.csv` (columns path, label, split) at the top; without one, the
-first folder of a path is its label, and a tar or folder without folders has no labels.
+A folder or a tar of image files: labels and splits come from a `labels.csv` (columns path, label,
+split) at the top; without one, the first folder of a path is its label, and a tar or folder without
+folders has no labels. Or Parquet, or a data set of torchvision: `torchvision:CIFAR10:/data`.
 """
 
 import csv
@@ -10,45 +11,52 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from training.data.entry import DataError, Entry
+from training.data.parquet import is_parquet, list_rows, parquet_files, read_rows
+from training.data.torchvision_sets import (
+    is_torchvision,
+    list_set,
+    read_set,
+    set_name,
+    set_root,
+)
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm"}
 )
 
 
-class DataError(ValueError):
-    """Data that cannot be used; the message names it and says what to do."""
+def source_name(source: Path) -> str:
+    """What to call a source in files and figures."""
+    return set_name(source) if is_torchvision(source) else source.stem
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One image file: its path inside the source, its label ("" for none) and its split."""
+def check_source(source: Path) -> None:
+    """That there is such a source, before any is read.
 
-    path: str
-    label: str
-    split: str
+    Raises:
+        DataError: there is not.
+    """
+    place = set_root(source) if is_torchvision(source) else source
+    if not place.exists():
+        raise DataError(f"{source}: no such folder, tar or Parquet file")
 
 
 def list_entries(source: Path, split: str | None = None) -> list[Entry]:
-    """The images of a folder or tar in order of path; only those of `split`, if it is given.
+    """The images of a source in order of path; only those of `split` or of none, if it is given.
 
     Raises:
-        DataError: there is no such source, it is not a folder or tar, or nothing is left in it, or
-            its labels.csv lists a file that is not there.
+        DataError: there is no such source, it is of no kind that is read, or nothing is left in it,
+            or its labels.csv lists a file that is not there.
     """
-    paths, table = _inventory(source)
-    listed = _read_labels(table) if table is not None else None
-    if listed is not None:
-        if lost := {entry.path for entry in listed} - set(paths):
-            raise DataError(
-                f"{source}: labels.csv lists {min(lost)!r}, which is not there or no image file "
-                f"({len(lost)} such rows): remove the rows or restore the files"
-            )
-        entries = listed
+    if is_torchvision(source):
+        entries = list_set(source, split)
+    elif is_parquet(source):
+        entries = list_rows(source)
     else:
-        entries = [Entry(p, p.split("/")[0] if "/" in p else "", "") for p in paths]
+        entries = _list_files(source)
     chosen = sorted(
         (e for e in entries if split is None or e.split in ("", split)), key=lambda e: e.path
     )
@@ -60,6 +68,12 @@ def list_entries(source: Path, split: str | None = None) -> list[Entry]:
 
 def read_files(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]:
     """The bytes of each entry with its position in `entries`; a tar is read front to back."""
+    if is_torchvision(source):
+        yield from read_set(source, entries)
+        return
+    if is_parquet(source):
+        yield from read_rows(source, entries)
+        return
     if source.is_dir():
         for index, entry in enumerate(entries):
             yield index, (source / entry.path).read_bytes()
@@ -80,11 +94,29 @@ def source_digest(source: Path, entries: list[Entry]) -> str:
     Files are told by size and time of change. A tar has its own; the time of a folder says nothing
     of what was edited in place, so its files are asked one by one.
     """
-    files = [source / entry.path for entry in entries] if source.is_dir() else [source]
+    if is_torchvision(source):
+        files = sorted(set_root(source).iterdir())
+    elif is_parquet(source):
+        files = parquet_files(source)
+    else:
+        files = [source / entry.path for entry in entries] if source.is_dir() else [source]
     stats = [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files)]
     rows = [(entry.path, entry.label, entry.split) for entry in entries]
     key = json.dumps([str(source.resolve()), stats, rows])
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _list_files(source: Path) -> list[Entry]:
+    paths, table = _inventory(source)
+    listed = _read_labels(table) if table is not None else None
+    if listed is not None:
+        if lost := {entry.path for entry in listed} - set(paths):
+            raise DataError(
+                f"{source}: labels.csv lists {min(lost)!r}, which is not there or no image file "
+                f"({len(lost)} such rows): remove the rows or restore the files"
+            )
+        return listed
+    return [Entry(p, p.split("/")[0] if "/" in p else "", "") for p in paths]
 
 
 def _inventory(source: Path) -> tuple[list[str], bytes | None]:
@@ -94,7 +126,7 @@ def _inventory(source: Path) -> tuple[list[str], bytes | None]:
         paths = [p.relative_to(source).as_posix() for p in files if p.suffix.lower() in SUFFIXES]
         return paths, table.read_bytes() if table.is_file() else None
     if not source.is_file():
-        raise DataError(f"{source}: no such folder or tar")
+        raise DataError(f"{source}: no such folder, tar or Parquet file")
     paths, content = [], None
     try:
         with tarfile.open(source) as archive:

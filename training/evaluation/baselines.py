@@ -24,7 +24,7 @@ def untrained(
     layer = layer.model_copy(update={"steps": steps})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        dim = build_encoder(architecture).pooled_dim(layer.stages)
+        dim = build_encoder(architecture).pooled_dim(layer.stages, layer.grid)
         network = ServedEncoder(architecture, layer, block, dim).eval()
 
     @torch.inference_mode()

@@ -1,8 +1,10 @@
 """InfoNCE (van den Oord et al. 2018, arXiv:1807.03748, section 2.3): find the target among many."""
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+from torch.distributed.nn import functional as collectives
 
 
 def info_nce(predictions: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
@@ -35,3 +37,15 @@ def info_nce(predictions: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
     with torch.autocast(predictions.device.type, enabled=False):
         wide = torch.promote_types(predictions.dtype, torch.float32)
         return F.cross_entropy(predictions.to(wide) @ targets.to(wide).T, labels)
+
+
+def info_nce_global(
+    predictions: Tensor, targets: Tensor, labels: Tensor, group: dist.ProcessGroup | None = None
+) -> Tensor:
+    """`info_nce` of this process's predictions among the targets of all ranks of a process group.
+
+    Every rank gives as many of each. The mean over ranks of the loss and of its gradient are those
+    of one process that holds everything: a target's gradient is the sum over the ranks.
+    """
+    gathered = torch.cat(collectives.all_gather(targets, group))  # type: ignore[no-untyped-call]
+    return info_nce(predictions, gathered, labels + dist.get_rank(group) * len(targets))

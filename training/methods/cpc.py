@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+import torch.distributed as dist
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from training.augment import Augmentation, PatchAugmentation, augment_patches, random_views
-from training.losses import info_nce
+from training.losses import info_nce, info_nce_global
 from training.methods.context import ContextNetwork
 from training.methods.method import Method
 from zoo.architectures import Architecture, CPCArchitecture
@@ -88,10 +90,7 @@ def check_cpc(
 
 
 class CPC(Method):
-    """An encoder of patches, and a context network with its predictors for each direction.
-
-    In data-parallel training the negatives are those of the process's own batch.
-    """
+    """An encoder of patches, and a context network with its predictors for each direction."""
 
     encoder: CPCEncoder
 
@@ -117,32 +116,57 @@ class CPC(Method):
         patches = patches.view(n, rows, columns, 3, side, side).permute(0, 3, 1, 4, 2, 5)
         return patches.reshape(n, 3, rows * side, columns * side)
 
-    def forward(self, views: Tensor) -> Tensor:
-        """InfoNCE in nats, averaged over directions and offsets; log(patches) at chance."""
+    def embed(self, views: Tensor) -> Tensor:
+        """Each patch's target and what was predicted of it, as `compared` gives them."""
         side = self.encoder.architecture.patch
         n, rows, columns = len(views), views.shape[2] // side, views.shape[3] // side
         patches = views.reshape(n, 3, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5)
         patches = patches.reshape(-1, 3, side, side).contiguous(memory_format=torch.channels_last)
         grid = self.encoder.encode(patches).view(n, rows, columns, -1).permute(0, 3, 1, 2)
-        targets = _rows(self.targets(grid))
-        losses = [info_nce(found, targets, labels) for found, labels in self.predictions(grid)]
-        return torch.stack(losses).mean()
+        return self.compared(grid)
 
-    def predictions(self, grid: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """What each direction and offset predicts: (m, target_dim), and the cells meant, (m,).
+    def compared(self, grid: Tensor) -> Tensor:
+        """Targets and, in the place of what it predicts, each prediction.
 
         Args:
             grid: the patches' features, (n, dim, rows, columns).
 
+        Returns:
+            (n, (1 + directions * offsets) * target_dim, rows, columns); zero where there is no
+            prediction.
+        """
+        maps = [self.targets(grid)]
+        for name in self.settings.directions:
+            turns = _TURNS[name]
+            found = self.directions[name](grid.rot90(turns, (2, 3)))
+            for offset, predicted in zip(self.settings.offsets, found, strict=True):
+                placed = F.pad(predicted, (0, 0, offset, 0))
+                maps.append(placed.rot90(-turns, (2, 3)))
+        return torch.cat(maps, dim=1)
+
+    def loss(self, embeddings: Tensor) -> Tensor:
+        """InfoNCE in nats, averaged over directions and offsets; log(patches) at chance.
+
+        Among the patches of all processes where training is distributed.
+        """
+        targets = _rows(embeddings[:, : self.settings.target_dim])
+        over = info_nce_global if dist.is_initialized() else info_nce
+        losses = [over(found, targets, labels) for found, labels in self.pairs(embeddings)]
+        return torch.stack(losses).mean()
+
+    def pairs(self, embeddings: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """What each direction and offset predicts: (m, target_dim), and the cells meant, (m,).
+
         A cell's number counts columns, then rows, then images.
         """
-        n, _, rows, columns = grid.shape
-        cells = torch.arange(n * rows * columns, device=grid.device).view(n, rows, columns)
+        n, _, rows, columns = embeddings.shape
+        cells = torch.arange(n * rows * columns, device=embeddings.device).view(n, rows, columns)
+        maps = iter(torch.split(embeddings, self.settings.target_dim, dim=1)[1:])
         for name in self.settings.directions:
             turns = _TURNS[name]
             numbers = cells.rot90(turns, (1, 2))
-            found = self.directions[name](grid.rot90(turns, (2, 3)))
-            for offset, predicted in zip(self.settings.offsets, found, strict=True):
+            for offset in self.settings.offsets:
+                predicted = next(maps).rot90(turns, (2, 3))[:, :, offset:]
                 yield _rows(predicted), numbers[:, offset:].flatten()
 
 

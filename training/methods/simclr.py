@@ -2,11 +2,12 @@
 
 from typing import Literal
 
+import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from training.augment import Augmentation, random_pair
-from training.losses import nt_xent
+from training.losses import nt_xent, nt_xent_global
 from training.methods.method import Method
 from zoo.encoders import Encoder
 
@@ -41,10 +42,16 @@ class SimCLR(Method):
         augmentation = self.augmentation.model_copy(update={"size": size})
         return random_pair(images, augmentation, generator)
 
-    def forward(self, views: Tensor) -> Tensor:
-        """NT-Xent in nats; log(2n - 1) at chance."""
-        first, second = self.head(self.encoder(views)).chunk(2)
-        return nt_xent(first, second, self.temperature)
+    def embed(self, views: Tensor) -> Tensor:
+        """Projections, a row a view."""
+        projections: Tensor = self.head(self.encoder(views))
+        return projections
+
+    def loss(self, embeddings: Tensor) -> Tensor:
+        """NT-Xent in nats, over the views of all processes; log(2n - 1) at chance."""
+        first, second = embeddings.chunk(2)
+        over = nt_xent_global if dist.is_initialized() else nt_xent
+        return over(first, second, self.temperature)
 
 
 def projection_head(inputs: int, outputs: int, layers: int) -> nn.Sequential:

@@ -33,13 +33,17 @@ Vectors = npt.NDArray[np.float32]
 
 SIZES = (64, 80, 96)
 CROPS = (1.0, 0.875)
-STAGES: tuple[tuple[Stage, ...], ...] = (("layer4",), ("layer3", "layer4"), ("layer3",))
+STAGES: tuple[tuple[Stage, ...], ...] = (
+    ("layer4",),
+    ("layer3", "layer4"),
+    ("layer2", "layer3", "layer4"),
+    ("layer3",),
+    ("layer2",),
+)
+GRIDS = (1, 2, 3)
 STEPS = (
     (),
-    ("sqrt",),
     ("sqrt", "unit"),
-    ("centre",),
-    ("sqrt", "centre"),
     ("sqrt", "unit", "centre"),
     ("sqrt", "unit", "centre", "whiten"),
 )
@@ -62,7 +66,9 @@ class Outcome:
     size: int
     crop: float
     stages: tuple[str, ...]
+    grid: int
     steps: tuple[str, ...]
+    dim: int
     accuracy: dict[str, float]
 
     @property
@@ -75,20 +81,24 @@ def serving_choices(
     encoder: Encoder, calibration: list[bytes], tasks: list[Task], draws: int
 ) -> Iterator[Outcome]:
     """Every combination of the choices above, on every task, with the same draws for all."""
-    for size, crop in product(SIZES, CROPS):
+    every = tuple(dict.fromkeys(stage for stages in STAGES[::-1] for stage in stages))
+    for size, crop, grid in product(SIZES, CROPS, GRIDS):
         block = InputBlock(size=size, crop=crop)
-        whole = _served(encoder, Layer(stages=("layer3", "layer4")), block)
+        whole = _served(encoder, Layer(stages=every, grid=grid), block)
         pooled = {task.name: _pool(whole, task.files) for task in tasks}
         reference = _pool(whole, calibration)
         for stages, steps in product(STAGES, STEPS):
-            served = _served(encoder, Layer(stages=stages, steps=steps), block)
-            fit_representation(served, served.combine(_parts(reference, stages)))
+            served = _served(encoder, Layer(stages=stages, grid=grid, steps=steps), block)
+            features = served.combine(_parts(reference, stages))
+            if "whiten" in steps and features.shape[1] >= len(features):
+                continue  # so many directions have no statistics
+            fit_representation(served, features)
             accuracy = {}
             for task in tasks:
                 features = served.combine(_parts(pooled[task.name], stages))
                 vectors = served.finish(features).numpy()
                 accuracy[task.name] = few_label_accuracy(vectors, task.labels, draws)
-            yield Outcome(size, crop, stages, steps, accuracy)
+            yield Outcome(size, crop, stages, grid, steps, vectors.shape[1], accuracy)
 
 
 def few_label_accuracy(vectors: Vectors, labels: npt.NDArray[np.int64], draws: int) -> float:
@@ -133,7 +143,7 @@ def _sample(source: Path, count: int) -> list[bytes]:
 
 
 def _served(encoder: Encoder, layer: Layer, block: InputBlock) -> ServedEncoder:
-    dim = encoder.pooled_dim(layer.stages)
+    dim = encoder.pooled_dim(layer.stages, layer.grid)
     served = ServedEncoder(encoder.architecture, layer, block, dim)
     served.encoder = encoder
     return served.eval()
@@ -179,10 +189,13 @@ def main(
     outcomes.sort(key=lambda outcome: -outcome.mean)
     if out:
         out.write_text(json.dumps([asdict(o) | {"mean": o.mean} for o in outcomes], indent=1))
-    table = Table("size", "crop", "stages", "steps", *(t.name for t in tasks), "mean")
+    table = Table(
+        "size", "crop", "stages", "grid", "steps", "dim", *(t.name for t in tasks), "mean"
+    )
     for o in outcomes:
         figures = (f"{100 * value:.1f}" for value in (*o.accuracy.values(), o.mean))
-        table.add_row(str(o.size), f"{o.crop:g}", "+".join(o.stages), " ".join(o.steps), *figures)
+        stages, steps = "+".join(o.stages), " ".join(o.steps)
+        table.add_row(str(o.size), f"{o.crop:g}", stages, str(o.grid), steps, str(o.dim), *figures)
     Console().print(table)
 
 

@@ -26,9 +26,11 @@ _EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "torch": "train",
+    "tritonclient": "triton",
     "lightning_fabric": "train",
     "matplotlib": "train",
     "skimage": "train",
+    "tensorboard": "train",
 }
 
 

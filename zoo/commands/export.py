@@ -1,11 +1,13 @@
 """`zoo export`."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from zoo.commands import complete
 from zoo.commands.console import known_errors, need, stderr, stdout
 from zoo.errors import ZooError
 
@@ -16,8 +18,16 @@ _CALIBRATION = 4096
 
 
 def export(
-    run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of a run")],
-    name: Annotated[str, typer.Option(help="Of the model: lower-case letters, digits, . _ -")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="folder of a run; with --triton, one or more models",
+            autocompletion=complete.models,
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Of the run's model: lower-case letters, digits, . _ -")
+    ] = "",
     version: Annotated[
         str | None, typer.Option(help="Without it, the number after the newest version.")
     ] = None,
@@ -26,8 +36,12 @@ def export(
     ] = None,
     crop: Annotated[float, typer.Option(min=0.1, max=1, help="Share of the short side.")] = 1.0,
     stage: Annotated[
-        list[str] | None, typer.Option(help="layer1 to layer4, repeated for several.")
+        list[str] | None,
+        typer.Option(help="layer1 to layer4, repeated for several; without it, the last."),
     ] = None,
+    grid: Annotated[
+        int, typer.Option(min=1, max=8, help="Cells on a side that stages are averaged over.")
+    ] = 1,
     step: Annotated[
         list[str] | None, typer.Option(help="sqrt, unit, centre or whiten, repeated in order.")
     ] = None,
@@ -45,11 +59,33 @@ def export(
         str, typer.Option(help="Of the weights.")
     ] = "the terms of the training images apply",
     terms: Annotated[str, typer.Option(help="Of the training images.")] = "unstated",
+    triton: Annotated[
+        Path | None, typer.Option(help="Add models to the Triton model repository in this folder.")
+    ] = None,
+    backend: Annotated[
+        Literal["onnxruntime", "python"],
+        typer.Option(help="Of Triton; python is for servers without ONNX Runtime's."),
+    ] = "onnxruntime",
+    device: Annotated[
+        Literal["cpu", "gpu", "tensorrt"],
+        typer.Option(help="What Triton runs it on; tensorrt: ONNX Runtime's accelerator, fp16."),
+    ] = "cpu",
 ) -> None:
     """Make a package of a training run, prove it against PyTorch, and install it.
 
-    Example: [bold]zoo export runs/first --name my-photos[/bold]
+    With --triton, make a Triton model repository of installed models instead.
+
+    Examples: [bold]zoo export runs/first --name my-photos[/bold],
+    [bold]zoo export my-photos --triton models/[/bold]
     """
+    if triton is not None:
+        _write_triton(what, triton, backend, device)
+        return
+    if len(what) != 1 or not Path(what[0]).is_dir():
+        raise typer.BadParameter("give the folder of one run, or models with --triton")
+    if not name:
+        raise typer.BadParameter("give the model a --name")
+    run = Path(what[0])
     need("torch", "onnx", "onnxscript", "onnxruntime")
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -59,7 +95,9 @@ def export(
 
     try:
         block = InputBlock(size=size or _trained_size(run), crop=crop)
-        layer = Layer.model_validate({"stages": stage or ["layer4"], "steps": step or []})
+        layer = Layer.model_validate(
+            {"stages": stage or [_last_stage(run)], "grid": grid, "steps": step or []}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -78,14 +116,40 @@ def export(
     stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
 
 
+def _write_triton(models: list[str], folder: Path, backend: Any, device: Any) -> None:
+    need("tritonclient")
+    from export.triton import write_repository  # noqa: PLC0415
+    from zoo.store import find_package  # noqa: PLC0415
+
+    packages = [find_package(model) for model in models]
+    for written in write_repository(packages, folder, backend, device):
+        stdout().print(folder / written, markup=False)
+
+
 def _trained_size(run: Path) -> int:
     """Side of the views at the end of the run."""
+    with _recipe(run) as recipe:
+        phases = recipe["phases"]
+        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+
+
+def _last_stage(run: Path) -> str:
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    from zoo.architectures import Architecture  # noqa: PLC0415
+
+    with _recipe(run) as recipe:
+        adapter: TypeAdapter[Architecture] = TypeAdapter(Architecture)
+        return adapter.validate_python(recipe["architecture"]).last_stage
+
+
+@contextlib.contextmanager
+def _recipe(run: Path) -> Iterator[dict[str, Any]]:
+    """The recipe that a run was made by; what it lacks is told with the file's name."""
     import json  # noqa: PLC0415
 
     try:
-        recipe: dict[str, Any] = json.loads((run / "run.json").read_text())["recipe"]
-        phases = recipe["phases"]
-        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+        yield json.loads((run / "run.json").read_text())["recipe"]
     except FileNotFoundError:
         raise ZooError(f"{run}: not a training run, it has no run.json") from None
     except (ValueError, KeyError, TypeError) as error:

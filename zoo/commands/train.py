@@ -11,7 +11,6 @@ import typer
 
 from zoo.commands import complete
 from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, warn
-from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     from training.data import Packed
@@ -30,15 +29,17 @@ def train(
     ],
     data: Annotated[
         list[Path],
-        typer.Option(exists=True, help="Folder or tar of images, repeated for several sources."),
+        typer.Option(
+            help="Folder or tar of images, Parquet, or torchvision:NAME:FOLDER; repeated for "
+            "several sources."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run; one that was begun is resumed.")],
     exclude_near: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True,
-            help="Folder or tar whose photos, and near-duplicates of them, are left out: what the "
-            "encoder is to be evaluated on. Repeated for several.",
+            help="Images, given as for --data, that are left out with their near-duplicates: what "
+            "the encoder is to be evaluated on. Repeated for several.",
         ),
     ] = None,
     epochs: Annotated[
@@ -47,15 +48,16 @@ def train(
 ) -> None:
     """Train an encoder on images without labels.
 
-    Where a source has a labels.csv with splits, its train split is taken. Ctrl-C or SIGTERM saves;
-    the same command goes on from there, to the same weights as an unbroken run. Exits with 130
-    when stopped before the end.
+    Where a source has splits, its train split is taken. Ctrl-C or SIGTERM saves; the same command
+    goes on from there, to the same weights as an unbroken run. Exits with 130 when stopped before
+    the end. Several GPUs share a batch: torchrun --nproc-per-node 4 -m zoo train ... Figures for
+    TensorBoard are in the run's folder.
 
     Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
     """
-    need("torch", "lightning_fabric")
-    _check_writable(out)
-    from training.data import DataError  # noqa: PLC0415
+    need("torch", "lightning_fabric", "tensorboard")
+    from training.checkpoint import check_resumable  # noqa: PLC0415
+    from training.data import DataError, check_source  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
@@ -64,21 +66,33 @@ def train(
         settings = load_recipe(recipe)
         if epochs is not None:
             settings = settings.model_copy(update={"epochs": epochs})
+        check_resumable(out, settings)
+        for path in [*data, *(exclude_near or [])]:
+            check_source(path)
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
             complete_ = run(settings, sources, out, report)
     if complete_:
-        stderr().print(f"done; make a package of it: zoo export {out} --name NAME", markup=False)
+        _say(f"done; make a package of it: zoo export {out} --name NAME")
         return
-    warn(f"stopped and saved in {out}; the same command goes on from there")
+    if _is_first():
+        warn(f"stopped and saved in {out}; the same command goes on from there")
     raise typer.Exit(INTERRUPTED)
 
 
-def _check_writable(folder: Path) -> None:
-    """Before hours of work: that the run can be written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ZooError(f"{folder}: cannot be written to; give another --out")
+def _is_first() -> bool:
+    """Whether this is the only process, or the one of torchrun's that reports."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _watched() -> bool:
+    """Whether someone looks at a progress bar."""
+    return sys.stderr.isatty() and _is_first()
+
+
+def _say(message: str) -> None:
+    if _is_first():
+        stderr().print(message, markup=False)
 
 
 def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["Packed"]:
@@ -89,10 +103,7 @@ def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["P
         others = _packed(path, recipe.stored_side, None)
         for index, source in enumerate(sources):
             near = near_duplicates(source.pixels, others.pixels)
-            stderr().print(
-                f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}",
-                markup=False,
-            )
+            _say(f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}")
             if near.any():
                 sources[index] = source.select(~near)
     return sources
@@ -104,7 +115,7 @@ def _packed(path: Path, side: int, split: str | None) -> "Packed":
     from training.data import pack  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
-    with Progress(console=stderr(), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:
         task = bar.add_task(f"reading {path.name}")
         packed = pack(
             path,
@@ -113,7 +124,9 @@ def _packed(path: Path, side: int, split: str | None) -> "Packed":
             split,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    stderr().print(f"{path}: {len(packed)} images", markup=False)
+    _say(f"{path}: {len(packed)} images")
+    if not _is_first():
+        return packed
     for name, reason in list(packed.unreadable.items())[:_LISTED]:
         warn(f"  {name}: {reason}")
     if packed.unreadable:
@@ -132,7 +145,7 @@ def _progress() -> Iterator[Any]:
         TimeRemainingColumn,
     )
 
-    if not sys.stderr.isatty():
+    if not _watched():
         yield _log
         return
     columns = (
@@ -165,5 +178,5 @@ def _line(step: "Step") -> str:
 def _figures(step: "Step") -> str:
     return (
         f"epoch {step.epoch:.2f}, loss {step.loss:.3f}, lr {step.lr:.3g}, "
-        f"{step.images_per_second:.0f} images/s"
+        f"{step.images_per_second:.0f} images/s, {step.waiting:.0%} waiting for data"
     )

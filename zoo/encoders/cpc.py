@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.architectures import CPCArchitecture, Stack, Stage
+from zoo.encoders.cells import average_cells
 from zoo.errors import PackageError
 
 
@@ -83,9 +84,7 @@ class CPCEncoder(nn.Module):
             PackageError: another stage than layer3.
         """
         _check(layers)
-        if grid == 1:
-            return [self.forward(images)]
-        return [F.adaptive_avg_pool2d(self.grid(images), grid).flatten(1)]
+        return [average_cells(self.grid(images), grid)]
 
 
 def _check(layers: Sequence[Stage]) -> None:

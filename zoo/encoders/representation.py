@@ -12,15 +12,16 @@ def fit_representation(served: ServedEncoder, features: Tensor) -> None:
     """Set `representation.mean` and `.whitening`, as far as the layer has them.
 
     Args:
-        features: what `served.combine` gives for n calibration images, (n, width), n > width.
+        features: what `served.combine` gives for n calibration images, (n, width); n > width
+            where the layer whitens.
 
     Raises:
         PackageError: too few images.
     """
     count, width = features.shape
-    if count <= width:
+    if "whiten" in served.layer.steps and count <= width:
         raise PackageError(
-            f"{count} calibration images cannot give the statistics of {width} features: more than "
+            f"{count} calibration images cannot give the directions of {width} features: more than "
             f"{width} are needed"
         )
     mean = features.double().mean(dim=0)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from zoo.architectures import ResNetArchitecture, Stage
+from zoo.encoders.cells import average_cells
 from zoo.encoders.google import PooledShortcut, SameMaxPool, SelectiveKernel, deep_stem
 
 STAGES: tuple[Stage, ...] = ("layer1", "layer2", "layer3", "layer4")
@@ -65,15 +66,18 @@ class ResNet(nn.Module):
         for name in STAGES[STAGES.index(last) + 1 :]:
             delattr(self, name)
 
-    def pooled_dim(self, layers: Sequence[Stage]) -> int:
+    def pooled_dim(self, layers: Sequence[Stage], grid: int = 1) -> int:
         """Number of features that `pooled` gives for these stages."""
         dims = dict(zip(STAGES, self.stage_dims, strict=True))
-        return sum(dims[name] for name in layers)
+        return sum(dims[name] for name in layers) * grid**2
 
-    def pooled(self, images: Tensor, layers: Sequence[Stage]) -> list[Tensor]:
-        """Average-pooled features of the named stages, (n, dim of the stage) each."""
+    def pooled(self, images: Tensor, layers: Sequence[Stage], grid: int = 1) -> list[Tensor]:
+        """Features of the named stages, averaged over the cells of a grid x grid raster.
+
+        (n, dim of the stage * grid**2) each, channels outermost.
+        """
         maps = self.stages(images, max(layers, key=STAGES.index))
-        return [maps[name].mean(dim=(2, 3)) for name in layers]
+        return [average_cells(maps[name], grid) for name in layers]
 
 
 def build_resnet(architecture: ResNetArchitecture) -> ResNet:

@@ -26,7 +26,7 @@ class ServedEncoder(nn.Module):
         self.encoder = build_encoder(architecture)
         self.encoder.drop_stages_after(max(layer.stages, key=STAGES.index))
         self.layer, self.block = layer, block
-        width = self.encoder.pooled_dim(layer.stages)
+        width = self.encoder.pooled_dim(layer.stages, layer.grid)
         if dim != width and "whiten" not in layer.steps:
             raise PackageError(f"layer {layer.stages} has {width} values, the manifest says {dim}")
         self.representation = nn.Module()
@@ -40,13 +40,13 @@ class ServedEncoder(nn.Module):
         return self.finish(self.combine(self.pool(images)))
 
     def pool(self, images: Tensor) -> list[Tensor]:
-        """Average-pooled outputs of the layer's stages, (n, width of the stage) each."""
+        """Outputs of the layer's stages, averaged over its grid, (n, width of the part) each."""
         x = images.permute(0, 3, 1, 2).float() / 255
         if self.block.mean != (0.0, 0.0, 0.0) or self.block.std != (1.0, 1.0, 1.0):
             mean = torch.tensor(self.block.mean, device=x.device)[:, None, None]
             std = torch.tensor(self.block.std, device=x.device)[:, None, None]
             x = (x - mean) / std
-        return self.encoder.pooled(x, self.layer.stages)
+        return self.encoder.pooled(x, self.layer.stages, self.layer.grid)
 
     def combine(self, parts: list[Tensor]) -> Tensor:
         """Stages side by side after the steps that need no statistics, (n, width)."""

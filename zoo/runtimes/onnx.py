@@ -17,6 +17,7 @@ class OnnxRuntime:
     """An ONNX Runtime session over a package's graph."""
 
     variant = "onnxruntime-fp32"
+    concurrency = 1  # a second batch at the same time would only take the cores from the first
 
     def __init__(self, session: Any) -> None:
         self._session = session

@@ -86,7 +86,7 @@ def test_nothing_to_read_is_an_error_that_names_the_source_and_the_split(tmp_pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no images found"):
         list_entries(tmp_path / "empty")
-    with pytest.raises(DataError, match="gone: no such folder or tar"):
+    with pytest.raises(DataError, match="gone: no such folder, tar or Parquet file"):
         list_entries(tmp_path / "gone")
     source = write(tmp_path / "data", "path,label,split\na/1.PNG,cat,train\n")
     with pytest.raises(DataError, match="no images of split 'val' found"):

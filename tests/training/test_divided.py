@@ -1,0 +1,101 @@
+"""A batch divided over processes, or taken in parts, trains as the whole batch does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import without_batch_norm
+
+from training.augment import Augmentation
+from training.errors import TrainingError
+from training.plan import Plan
+from training.recipe import Recipe
+from zoo.architectures import ResNetArchitecture
+
+RECIPE = Recipe(
+    architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+    augmentation=Augmentation(size=16, low_resolution=0.3),
+    batch=12,
+    epochs=2,
+    warmup_epochs=1,
+    learning_rate=0.3,
+    seed=3,
+)
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(crops, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("divided")
+    np.save(folder / "pixels.npy", crops(24, 24))
+    (folder / "recipe.json").write_text(RECIPE.model_dump_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder) -> Path:
+    assert without_batch_norm.train(folder, RECIPE, folder / "whole")
+    return folder / "whole"
+
+
+def saved(run: Path) -> dict:
+    return torch.load(run / "checkpoint.pt", weights_only=True)
+
+
+def assert_close(one: Path, other: Path) -> None:
+    """Weights and momenta, which add up every gradient, but for the order of sums."""
+    a, b = saved(one), saved(other)
+    assert a["step"] == b["step"] == STEPS
+    for name, tensor in a["method"].items():
+        torch.testing.assert_close(tensor, b["method"][name], atol=1e-5, rtol=1e-4, msg=name)
+    for key, state in a["optimizer"]["state"].items():
+        want, got = state["momentum"], b["optimizer"]["state"][key]["momentum"]
+        assert (got - want).norm() <= 2e-3 * want.norm() + 1e-9, key
+
+
+def test_two_processes_train_as_one_does_and_stop_and_go_on_together(whole, folder) -> None:
+    script = Path(without_batch_norm.__file__)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = {"PYTHONPATH": str(script.parents[2]), "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*launcher, "--nproc-per-node", "2", str(script), str(folder)],
+        check=True,
+        env=os.environ | environment,
+    )
+    assert torch.load(folder / "stopped.pt", weights_only=True)["step"] == 2
+    assert_close(folder / "ranks", whole)
+    lines = (folder / "ranks" / "log.jsonl").read_text().splitlines()
+    assert len(lines) == STEPS, "only the first process writes"
+
+
+def test_a_batch_taken_in_parts_trains_as_the_whole_one(whole, folder, tmp_path) -> None:
+    recipe = RECIPE.model_copy(update={"microbatch": 4})
+    assert without_batch_norm.train(folder, recipe, tmp_path)
+    assert_close(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "microbatch", "match"),
+    [
+        (5, None, "12 images cannot be shared equally by 5 processes"),
+        (12, None, "leaves 1 to each of 12 processes"),
+        (2, 4, "the 6 images of a process cannot be taken 4 at a time"),
+    ],
+)
+def test_a_batch_that_cannot_be_divided_is_refused(ranks, microbatch, match) -> None:
+    with pytest.raises(TrainingError, match=match):
+        Plan(RECIPE.model_copy(update={"microbatch": microbatch}), [24], ranks)
+
+
+def test_the_shares_of_a_step_make_up_its_batch_whatever_the_number_of_processes() -> None:
+    for step in (0, 1, 2):
+        source, rows = Plan(RECIPE, [24]).batch(step)
+        for ranks in (2, 3):
+            plan = Plan(RECIPE, [24], ranks)
+            shares = [plan.batch(step, rank) for rank in range(ranks)]
+            assert {number for number, _ in shares} == {source}
+            assert np.array_equal(np.concatenate([share for _, share in shares]), rows)

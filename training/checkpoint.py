@@ -1,0 +1,138 @@
+"""What a run's folder holds: a description, and one checkpoint that is always whole."""
+
+import io
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.data import Packed
+from training.errors import TrainingError
+from training.recipe import Recipe
+
+CHECKPOINT, DESCRIPTION = "checkpoint.pt", "run.json"
+
+
+def save(run: Path, recipe: Recipe, images: list[int], state: Mapping[str, Any], step: int) -> None:
+    """Replace the run's checkpoint; the previous one stands until the new one is on the disk.
+
+    Args:
+        images: how many each source has. state: of the method and the optimizer.
+
+    Raises:
+        TrainingError: the new one could not be written, for want of space, say.
+    """
+    whole = io.BytesIO()
+    torch.save({**state, "step": step, "recipe": recipe.model_dump_json(), "images": images}, whole)
+    path = run / CHECKPOINT
+    try:
+        _replace(path, whole.getbuffer())
+    except OSError as error:
+        kept = "the one before it is whole" if path.is_file() else "there is none before it"
+        raise TrainingError(
+            f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
+            f"{kept}: make room, and the same command goes on from there"
+        ) from error
+
+
+def load(
+    run: Path, recipe: Recipe, images: list[int], device: torch.device
+) -> dict[str, Any] | None:
+    """The run's checkpoint, as `save` was given it; None where there is none yet.
+
+    Raises:
+        TrainingError: it is damaged, or of another recipe or other images.
+    """
+    path = run / CHECKPOINT
+    saved = _read(path, device)
+    if saved is None:
+        return None
+    _check_recipe(path, saved, recipe)
+    if saved["images"] != images:
+        raise TrainingError(
+            f"{path} was written when the sources had {saved['images']} images and now they have "
+            f"{images}: give another --out, or the data it began with"
+        )
+    return saved
+
+
+def check_resumable(run: Path, recipe: Recipe) -> None:
+    """That a run with this recipe can begin or go on in the folder, before any long work.
+
+    Raises:
+        TrainingError: the folder cannot be written, or holds the checkpoint of another recipe.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        _replace(run / ".writable", b"")
+        (run / ".writable").unlink()
+    except OSError as error:
+        raise TrainingError(
+            f"{run}: cannot be written to ({error.strerror}); give another --out"
+        ) from error
+    saved = _read(run / CHECKPOINT, torch.device("cpu"))
+    if saved is not None:
+        _check_recipe(run / CHECKPOINT, saved, recipe)
+
+
+def describe(run: Path, recipe: Recipe, sources: list[Packed], device: torch.device) -> None:
+    """`run.json`: what the run is made of, for the package that comes of it."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "sources": [
+            {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
+        ],
+        "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
+        "torch": str(torch.__version__),
+    }
+    run.mkdir(parents=True, exist_ok=True)
+    _replace(run / DESCRIPTION, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location=device, mmap=True, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}): give another --out, or delete it to begin again"
+        ) from error
+    missing = {"method", "optimizer", "step", "recipe", "images"} - set(saved)
+    if missing:
+        raise TrainingError(f"{path} has no {min(missing)!r}: give another --out")
+    return saved
+
+
+def _check_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
+    theirs, ours = json.loads(saved["recipe"]), json.loads(recipe.model_dump_json())
+    changed = sorted(key for key in theirs | ours if theirs.get(key) != ours.get(key))
+    if changed:
+        raise TrainingError(
+            f"{path} was written by another recipe (not the same: {', '.join(changed)}): "
+            "give another --out, or the recipe it began with"
+        )
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
+    """Atomically: under another name first, renamed when it is whole on the disk."""
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
