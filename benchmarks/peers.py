@@ -1,5 +1,6 @@
 """What the training benchmarks compare with: torchvision's and lightly's per-image pipelines."""
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from training.optimizers import LARS, parameter_groups
 _libraries = []  # definitions go when their library does
 
 
+@functools.cache
 def torchvision() -> ModuleType:
     """torchvision, also beside a build of PyTorch that cannot load its compiled extension.
 

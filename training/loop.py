@@ -90,7 +90,7 @@ def train(
             if journal and step == begun:
                 journal.views(parts[0](), plan.share // plan.parts, step)
             loss = _backward(fabric, plan, method, forward, parts)
-            value = _finite(fabric, method, network, loss, parts, f"step {step} (lr {lr:.3g})", run)
+            value = _finite(fabric, method, loss, parts, f"step {step} (lr {lr:.3g})", run)
             if recipe.clip is not None:
                 fabric.clip_gradients(network, optimizer, max_norm=recipe.clip)
             optimizer.step()
@@ -214,7 +214,6 @@ def _backward(
 def _finite(
     fabric: Fabric,
     method: Method,
-    network: nn.Module,
     loss: Tensor,
     parts: list[Callable[[], Tensor]],
     place: str,
@@ -232,8 +231,10 @@ def _finite(
         return float(value)
     what = f"the gradient's norm is {norm}" if np.isfinite(value) else f"the loss is {value}"
     saved = (run / checkpoint.CHECKPOINT).is_file()
+    with fabric.autocast():
+        where = first_not_finite(method, parts[0]())
     raise TrainingError(
-        f"{what} at {place}: {first_not_finite(network, parts[0]())}; "
+        f"{what} at {place}: {where}; "
         f"{f'the last checkpoint in {run} is sound' if saved else 'nothing was saved yet'}: "
         "lower the learning rate or raise the temperature"
     )

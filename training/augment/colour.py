@@ -13,7 +13,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue, in an order of its own for each image.
 
     Args:
-        order: int64 (n, 4), the operators' numbers, first to last.
+        order: int64 (n, 4), the operators' numbers, first to last; on the CPU.
         factors: (n, 4), brightness, contrast and saturation as factors and hue in turns.
     """
     operators: list[Callable[[Tensor, Tensor], Tensor]] = [brightness, contrast, saturation, hue]
@@ -21,14 +21,18 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     for place in range(4):
         for number, operator in enumerate(operators):
             index = (order[:, place] == number).nonzero()[:, 0]
-            images[index] = operator(images[index], factors[index, number])
+            if len(index) == len(images):
+                images = operator(images, factors[:, number])
+            elif len(index):
+                index = index.to(images.device)
+                images[index] = operator(images[index], factors[index, number])
     return images
 
 
 def grey(images: Tensor) -> Tensor:
     """Luma (ITU-R 601), (n, 1, h, w)."""
     r, g, b = images.unbind(1)
-    return (0.2989 * r + 0.587 * g + 0.114 * b)[:, None]
+    return (0.2989 * r).add_(g, alpha=0.587).add_(b, alpha=0.114)[:, None]
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
@@ -50,18 +54,20 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
 def hue(images: Tensor, turn: Tensor) -> Tensor:
     """Turn the hue by `turn` (n,), in turns of the colour circle (-0.5 to 0.5)."""
     r, g, b = images.unbind(1)
-    high, low = images.amax(dim=1), images.amin(dim=1)
+    high = torch.maximum(torch.maximum(r, g), b)
+    low = torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
-    spread = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
+    spread = torch.where(chroma > 0, chroma, 1.0)
     # Sextants of the colour circle, 0 at red; equal channels have no hue.
-    angle = torch.where(high == r, (g - b) / spread, (b - r) / spread + 2)
-    angle = torch.where((high != r) & (high != g), (r - g) / spread + 4, angle)
-    angle = angle + 6 * turn[:, None, None]
-    channels = []
-    for offset in (5.0, 3.0, 1.0):
-        k = (angle + offset).remainder(6)
-        channels.append(high - chroma * torch.minimum(k, 4 - k).clamp_(0, 1))
-    return torch.stack(channels, dim=1)
+    angle = torch.where(high == g, (b - r).div_(spread).add_(2), (r - g).div_(spread).add_(4))
+    angle = torch.where(high == r, (g - b).div_(spread), angle)
+    angle = angle.add_(6 * turn[:, None, None]).remainder_(6)
+    turned = torch.empty_like(images)
+    torch.addcmul(low, chroma, (angle - 3).abs_().sub_(1).clamp_(0, 1), out=turned[:, 0])
+    for channel, peak in ((1, 2), (2, 4)):
+        share = (angle - peak).abs_().neg_().add_(2).clamp_(0, 1)
+        torch.addcmul(low, chroma, share, out=turned[:, channel])
+    return turned
 
 
 def _wide(factor: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ take and give a float batch (n, 3, side, side) in 0-1. Parameters are drawn for 
 CPU, so that one seed gives the same views on every device and no draw waits for the device.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,10 +34,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Operator:
-    """How parameters are drawn, and `apply(images, **parameters)`, which leaves its input alone."""
+    """How parameters are drawn, and `apply(images, **parameters)`, which leaves its input alone.
+
+    `host`: parameters that stay on the CPU, as they decide what the device is told to do.
+    """
 
     draw: Callable[[Batch], Drawn]
     apply: Callable[..., Tensor]
+    host: tuple[str, ...] = ()
 
 
 def apply_operators(
@@ -46,20 +50,64 @@ def apply_operators(
     """One operator after the other, each with parameters of its own for each image.
 
     Args:
-        images: float (n, 3, side, side) in 0-1, on any device; may be overwritten.
+        images: float (n, 3, side, side) in 0-1, on any device; overwritten.
         generator: a CPU generator.
     """
     batch = Batch(len(images), images.shape[2], augmentation, generator)
-    for name in names:
-        operator = OPERATORS[name]
-        chosen, parameters = operator.draw(batch)
-        moved = {key: _to(value, images.device) for key, value in parameters.items()}
-        if chosen is None:
+    drawn = draw_operators(names, batch)
+    for rows in slices(images):
+        images[rows] = apply_drawn(images[rows], drawn, rows)
+    return images
+
+
+def draw_operators(names: Sequence[OperatorName], batch: Batch) -> list[tuple[Operator, Drawn]]:
+    """The operators of these names, with their parameters for a batch."""
+    return [(OPERATORS[name], OPERATORS[name].draw(batch)) for name in names]
+
+
+def apply_drawn(images: Tensor, drawn: list[tuple[Operator, Drawn]], rows: slice) -> Tensor:
+    """Apply operators to the images that are `rows` of the batch they were drawn for.
+
+    Args:
+        images: float (m, 3, side, side) in 0-1; may be overwritten.
+    """
+    for operator, (chosen, parameters) in drawn:
+        index, own = _of_rows(chosen, rows)
+        if index is not None and len(index) == 0:
+            continue
+        moved = {
+            key: _to(
+                _cut(value, own), torch.device("cpu") if key in operator.host else images.device
+            )
+            for key, value in parameters.items()
+        }
+        if index is None or len(index) == len(images):
             images = operator.apply(images, **moved)
-        elif len(chosen):
-            index = _to(chosen, images.device)
+        else:
+            index = index.to(images.device)
             images[index] = operator.apply(images[index], **moved)
     return images
+
+
+def slices(views: Tensor) -> Iterator[slice]:
+    """Rows of a batch that are worked on together: all, and on a CPU what stays in its cache."""
+    n = len(views)
+    height = max(1, _CACHED // (views[0].numel() * views.element_size()))
+    step = height if views.device.type == "cpu" else n
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def _of_rows(chosen: Tensor | None, rows: slice) -> tuple[Tensor | None, slice]:
+    """The images among `rows` that an operator meets (None for all), and its parameters' rows."""
+    if chosen is None:
+        return None, rows
+    first, end = torch.searchsorted(chosen, torch.tensor([rows.start, rows.stop])).tolist()
+    return chosen[first:end] - rows.start, slice(first, end)
+
+
+def _cut(parameter: Parameter, rows: slice) -> Parameter:
+    return parameter if isinstance(parameter, int) else parameter[rows]
 
 
 def _to(parameter: Parameter, device: torch.device) -> Parameter:
@@ -158,12 +206,13 @@ def _rows(parameter: Parameter, rows: Tensor) -> Parameter:
 
 
 _NOISE = 0.2  # the largest deviation, of samples in 0-1
+_CACHED = 1 << 20  # bytes of images, beside the copies that an operator makes of them
 
 OPERATORS: dict[OperatorName, Operator] = {
     "crop": Operator(_draw_crop, _crop),
     "flip": Operator(_draw_flip, lambda images: images.flip(3)),
     "grey": Operator(_draw_grey, lambda images: colour.grey(images).expand(-1, 3, -1, -1)),
-    "jitter": Operator(_draw_jitter, colour.jitter),
+    "jitter": Operator(_draw_jitter, colour.jitter, host=("order",)),
     "rotate": Operator(_sometimes(_draw_rotate), pixels.rotate),
     "cutout": Operator(_sometimes(_draw_cutout), pixels.cutout),
     "noise": Operator(_sometimes(_draw_noise), pixels.noise),

@@ -1,12 +1,20 @@
 """SimCLR's random views (arXiv:2002.05709, appendix A), drawn per image and applied per batch."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
-from training.augment.boxes import random_crops
+from training.augment.boxes import Boxes, random_crops
 from training.augment.draws import uniform
 from training.augment.geometry import apply_separable, flip, resize_matrix
-from training.augment.operators import apply_operators
+from training.augment.operators import (
+    Batch,
+    apply_drawn,
+    apply_operators,
+    draw_operators,
+    slices,
+)
 from training.augment.settings import Augmentation, OperatorName
 
 _AFTER_CROP: tuple[OperatorName, ...] = ("jitter", "grey", "blur")
@@ -26,7 +34,7 @@ def random_pair(images: Tensor, augmentation: Augmentation, generator: Generator
         float32 (2n, 3, size, size) in 0-1, on the images' device.
     """
     if augmentation.branches == "one" and augmentation.operators is not None:
-        first = _resized(images, *_crops(images, augmentation, generator))
+        first = _resized(images, _drawn_crops(images, augmentation, generator), augmentation)
         second = apply_operators(first.clone(), augmentation.operators, augmentation, generator)
         return torch.cat([first, second])
     return torch.cat([random_views(images, augmentation, generator) for _ in range(2)])
@@ -43,45 +51,78 @@ def random_views(images: Tensor, augmentation: Augmentation, generator: Generato
         float32 (n, 3, size, size) in 0-1, on the images' device.
     """
     if augmentation.operators is None:
-        views = _resized(images, *_geometry(images, augmentation, generator))
-        return apply_operators(views, _AFTER_CROP, augmentation, generator)
-    views = _resized(images, *_whole(images, augmentation.size))
-    return apply_operators(views, augmentation.operators, augmentation, generator)
+        geometry, names = _drawn_geometry(images, augmentation, generator), _AFTER_CROP
+    else:
+        geometry, names = _whole(images), augmentation.operators
+    n, side = len(images), augmentation.size
+    drawn = draw_operators(names, Batch(n, side, augmentation, generator))
+    views = torch.empty(n, 3, side, side, device=images.device)
+    for rows in slices(views):
+        part = _resized(images[rows], geometry.of(rows), augmentation)
+        views[rows] = apply_drawn(part, drawn, rows)
+    return views
 
 
-def _resized(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    return apply_separable(images.float().div_(255), rows, columns).clamp_(0, 1)
+@dataclass(frozen=True)
+class _Geometry:
+    """Of each image: the box that is cut out, whether it is mirrored, and the share of the
+    resolution that is left (all of it where None); on the CPU.
+    """
+
+    boxes: Boxes
+    mirrored: Tensor | None = None
+    share: Tensor | None = None
+
+    def of(self, rows: slice) -> "_Geometry":
+        top, left, h, w = (x[rows] for x in self.boxes)
+        return _Geometry(
+            (top, left, h, w),
+            None if self.mirrored is None else self.mirrored[rows],
+            None if self.share is None else self.share[rows],
+        )
 
 
-def _whole(images: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    n, height, width, _ = images.shape
-    start = torch.zeros(n, device=images.device)
-    return (
-        resize_matrix(start, start + height, height, size),
-        resize_matrix(start, start + width, width, size),
-    )
-
-
-def _crops(images: Tensor, a: Augmentation, generator: Generator) -> tuple[Tensor, Tensor]:
-    n, height, width, _ = images.shape
-    boxes = random_crops(n, height, width, a.area, a.aspect, generator)
-    top, left, h, w = (x.to(images.device) for x in boxes)
-    return resize_matrix(top, h, height, a.size), resize_matrix(left, w, width, a.size)
-
-
-def _geometry(images: Tensor, a: Augmentation, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Crop, flip and loss of resolution as one pair of maps."""
+def _drawn_geometry(images: Tensor, a: Augmentation, generator: Generator) -> _Geometry:
     n = len(images)
-    rows, columns = _crops(images, a, generator)
+    boxes = _drawn_crops(images, a, generator).boxes
     mirrored = uniform(n, generator=generator) < a.flip
     share = a.lowest + (1 - a.lowest) * uniform(n, generator=generator)
     lossy = uniform(n, generator=generator) < a.low_resolution
-    columns = flip(columns, mirrored.to(images.device))
-    if a.low_resolution > 0:
-        share = torch.where(lossy, share, torch.ones_like(share))
-        loss = _loss_matrix(share, a.size).to(images.device)
+    left = torch.where(lossy, share, torch.ones_like(share))
+    return _Geometry(boxes, mirrored, left if a.low_resolution > 0 else None)
+
+
+def _drawn_crops(images: Tensor, a: Augmentation, generator: Generator) -> _Geometry:
+    n, height, width, _ = images.shape
+    return _Geometry(random_crops(n, height, width, a.area, a.aspect, generator))
+
+
+def _whole(images: Tensor) -> _Geometry:
+    n, height, width, _ = images.shape
+    start = torch.zeros(n, dtype=torch.int64)
+    return _Geometry((start, start, torch.full((n,), height), torch.full((n,), width)))
+
+
+def _resized(images: Tensor, geometry: _Geometry, a: Augmentation) -> Tensor:
+    """Crop, flip and loss of resolution as one pair of maps, of the pixels that any box holds."""
+    device = images.device
+    top, left, h, w = geometry.boxes
+    rows, vertical = _maps(top, h, a.size, device)
+    columns, horizontal = _maps(left, w, a.size, device)
+    if geometry.mirrored is not None:
+        columns = flip(columns, geometry.mirrored.to(device))
+    if geometry.share is not None:
+        loss = _loss_matrix(geometry.share, a.size).to(device)
         rows, columns = torch.bmm(loss, rows), torch.bmm(loss, columns)
-    return rows, columns
+    used = images[:, vertical, horizontal].float().div_(255)
+    return apply_separable(used, rows, columns).clamp_(0, 1)
+
+
+def _maps(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Tensor, slice]:
+    """The maps of an axis, (n, size, samples), and the samples of it that they read."""
+    first, end = int(start.min()), int((start + length).max())
+    maps = resize_matrix((start - first).to(device), length.to(device), end - first, size)
+    return maps, slice(first, end)
 
 
 def _loss_matrix(share: Tensor, size: int) -> Tensor:

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from training.augment import OPERATORS, Augmentation, random_pair, share_generator
+from training.augment import (
+    OPERATORS,
+    Augmentation,
+    operators,
+    random_pair,
+    random_views,
+    share_generator,
+)
 
 EVERYTHING = Augmentation(size=24, strength=0.5, blur=0.5, low_resolution=0.4)
 
@@ -33,3 +40,14 @@ def test_the_whole_batch_draws_what_a_plain_generator_does(crops) -> None:
     plain = random_pair(images, EVERYTHING, torch.Generator().manual_seed(7))
     assert torch.equal(plain, random_pair(images, EVERYTHING, share_generator(7)))
     assert not torch.equal(plain, random_pair(images, EVERYTHING, share_generator(8)))
+
+
+@pytest.mark.parametrize("names", [None, tuple(sorted(OPERATORS))], ids=["simclr", "every"])
+def test_the_number_of_images_worked_on_together_changes_nothing(names, crops, monkeypatch) -> None:
+    images = torch.from_numpy(crops(6, 32))
+    augmentation = EVERYTHING.model_copy(update={"operators": names})
+    whole = random_views(images, augmentation, share_generator(7))
+    for cached in (1, 2 * 3 * 24 * 24 * 4):
+        monkeypatch.setattr(operators, "_CACHED", cached)
+        parts = random_views(images, augmentation, share_generator(7))
+        torch.testing.assert_close(parts, whole, atol=2e-6, rtol=0)
