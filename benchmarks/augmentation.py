@@ -74,7 +74,11 @@ def theirs(
     items = [Image.fromarray(p) for p in pixels] if pil else list(torch.from_numpy(pixels))
     dataset = peers.Views(items, view if pil else lambda item: view(item.permute(2, 0, 1)))
     loader = torch.utils.data.DataLoader(
-        dataset, 64, num_workers=cores, persistent_workers=True, worker_init_fn=peers.one_thread
+        dataset,
+        batch_size=max(1, min(64, len(items) // (2 * cores))),
+        num_workers=cores,
+        persistent_workers=True,
+        worker_init_fn=peers.one_thread,
     )
     return lambda: sum(len(views) for views in loader)
 
