@@ -17,14 +17,6 @@ class UnknownModelError(ZooError):
     """No installed package of that name or version."""
 
 
-class RuntimeUnavailableError(ZooError):
-    """The software that would execute an encoder is missing, or there twice."""
-
-
-class GoldenMismatchError(ZooError):
-    """A runtime whose embeddings are not those the package attests; it must not serve."""
-
-
 class DownloadError(ZooError):
     """A file that could not be had, whole and as promised, from where it was asked for."""
 
@@ -35,3 +27,11 @@ class NoSpaceError(ZooError):
 
 class SignatureError(ZooError):
     """A package that no trusted key has signed, where that is required."""
+
+
+class RuntimeUnavailableError(ZooError):
+    """The software that would execute an encoder is missing, or there twice."""
+
+
+class GoldenMismatchError(ZooError):
+    """A runtime whose embeddings are not those the package attests; it must not serve."""
