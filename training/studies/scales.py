@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.augment import Augmentation, PatchAugmentation
+from training.methods import CPCSettings, SimCLRSettings
 from training.recipe import Recipe
-from zoo.architectures import ResNetArchitecture
+from zoo.architectures import RESNET_18, CPCArchitecture, ResNetArchitecture, Stack
 
 
 class Size(StrEnum):
@@ -61,3 +61,74 @@ SIMCLR = {
     ),
 }
 """SimCLR on small images; full has the learning rate and the decay of Google's CIFAR-10 recipe."""
+
+_WHOLE = Augmentation(size=32, area=(0.75, 1), aspect=(1, 1), jitter=0, grey=0, blur=0)
+
+CPC = {
+    Size.smoke: Scale(
+        images=160,
+        tested=80,
+        seeds=1,
+        recipe=Recipe(
+            method=CPCSettings(
+                offsets=(2, 3, 4, 5, 6),
+                directions=("down",),
+                target_dim=16,
+                context_width=16,
+                context_blocks=1,
+                patches=PatchAugmentation(margin=1, grey=0.5),
+            ),
+            architecture=CPCArchitecture(
+                family="cpc",
+                patch=8,
+                stride=4,
+                stem_channels=8,
+                stacks=(
+                    Stack(blocks=1, channels=8),
+                    Stack(blocks=1, channels=16),
+                    Stack(blocks=1, channels=16),
+                ),
+                norm="none",
+            ),
+            augmentation=_WHOLE,
+            stored_side=32,
+            batch=32,
+            epochs=2,
+            warmup_epochs=0.4,
+            optimizer="adamw",
+            learning_rate=2e-4,
+            lr_scaling="none",
+            weight_decay=0,
+        ),
+    ),
+    Size.full: Scale(
+        images=None,
+        tested=None,
+        seeds=3,
+        recipe=Recipe(
+            method=CPCSettings(
+                offsets=(2, 3, 4, 5, 6),
+                directions=("down",),
+                patches=PatchAugmentation(margin=1, grey=0.5),
+            ),
+            architecture=CPCArchitecture(
+                family="cpc",
+                patch=8,
+                stride=4,
+                stacks=(*RESNET_18[:2], Stack(blocks=1, channels=128)),
+                norm="none",
+            ),
+            augmentation=_WHOLE,
+            stored_side=32,
+            batch=256,
+            epochs=50,
+            warmup_epochs=2,
+            optimizer="adamw",
+            learning_rate=2e-4,
+            lr_scaling="none",
+            weight_decay=0,
+            precision="bf16-mixed",
+        ),
+    ),
+}
+"""CPC v1 on small images, before the additions of v2: the foot of the ladder."""

@@ -1,0 +1,101 @@
+"""`zoo evaluate` on a training run's folder, in one process."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+torch = pytest.importorskip("torch", reason="the train extra is not installed")
+
+from training.augment import Augmentation  # noqa: E402
+from training.methods import SimCLR, SimCLRSettings  # noqa: E402
+from training.recipe import Recipe  # noqa: E402
+from zoo.architectures import ResNetArchitecture  # noqa: E402
+from zoo.commands import app  # noqa: E402
+from zoo.encoders import build_resnet  # noqa: E402
+
+
+def zoo(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run's folder with weights as they begin."""
+    recipe = Recipe(
+        architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+        method=SimCLRSettings(head_dim=16),
+        augmentation=Augmentation(size=16),
+        stored_side=16,
+    )
+    torch.manual_seed(0)
+    encoder = build_resnet(recipe.architecture)
+    method = SimCLR(encoder, recipe.method, recipe.augmentation)
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    folder.mkdir()
+    torch.save({"method": method.state_dict(), "step": 0}, folder / "checkpoint.pt")
+    (folder / "run.json").write_text(json.dumps({"recipe": recipe.model_dump(mode="json")}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Two colours: of each 8 to learn from and 6 to test on."""
+    folder = tmp_path_factory.mktemp("sets") / "colours"
+    rng = np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for label, shade in {"red": (180, 40, 40), "blue": (40, 40, 180)}.items():
+        (folder / label).mkdir(parents=True)
+        for i in range(14):
+            noise = rng.integers(0, 60, (20, 24, 3)) + shade
+            Image.fromarray(noise.astype(np.uint8)).save(folder / label / f"{i}.png")
+            rows.append(f"{label}/{i}.png,{label},{'train' if i < 8 else 'test'}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_a_run_is_measured_without_an_export(run, data, tmp_path) -> None:
+    picture = tmp_path / "figure.png"
+    protocols = ("knn", "transfer", "probe")
+    done = zoo(
+        "evaluate", run, "--data", data, "--json", "--picture", picture,
+        *(word for name in protocols for word in ("--protocol", name)),
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    found = {(a["method"], a["protocol"]): a for a in content["accuracies"]}
+    assert found["mine", "knn"]["images"] == 12
+    assert found["mine", "transfer"]["note"].startswith("l2 ")
+    assert {m for m, p in found if p == "probe-rotation"} == {"guessing", "h", "g(h)"}
+    assert picture.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--protocol", "lineer"], 2, "did you mean linear"),
+        (["--protocol", "knn", "--record"], 2, "a run has no card"),
+        (["--protocol", "knn", "--picture", "figure.gif"], 2, "ends in .svg or .png"),
+        (["--protocol", "finetune", "--percent", "1"], 1, "1% of the 8 training images of class"),
+        (["--draws", "2"], 0, "few-label-10"),
+        (["--subset", "green"], 1, "no images under 'green'"),
+        (["--protocol", "finetune", "--percent", "0"], 2, "0 is not in the range"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments, code, said, run, data) -> None:
+    done = zoo("evaluate", run, "--data", data, *arguments)
+    assert done.exit_code == code, done.output
+    assert said in done.output
+
+
+def test_missing_data_and_a_folder_that_is_no_run_are_named(run, data, tmp_path) -> None:
+    assert zoo("evaluate", run, "--data", tmp_path / "nothing").exit_code == 2
+    empty = zoo("evaluate", tmp_path, "--data", data)
+    assert empty.exit_code == 1
+    assert "not a training run, it has no checkpoint.pt" in empty.output
+    again = zoo("evaluate", "no-such-model", "--data", data)
+    assert again.exit_code == 1
+    assert "no model 'no-such-model'" in again.output
