@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,7 +126,8 @@ def _from_catalog(
             f"{entry.reference} is unverified: no test has proven the conversion of this "
             "checkpoint's layout against the original"
         )
-    convert = import_module("export.convert").convert
+    from export.convert import convert  # noqa: PLC0415 - needs PyTorch, which was just looked for
+
     package = pull_entry(entry, client, convert, progress)
     stderr().print(f"licence: {entry.weights_licence}; cite: {entry.citation}", markup=False)
     return package
