@@ -12,6 +12,7 @@ from training.evaluation.few_label import check_few_label, measure_few_label
 from training.evaluation.fractions import check_fractions, measure_fractions
 from training.evaluation.frozen import (
     check_division,
+    check_linear,
     check_transfer,
     measure_knn,
     measure_linear,
@@ -35,8 +36,8 @@ class Protocol:
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "knn": Protocol("20 weighted nearest neighbours", check_division, measure_knn),
-    "linear": Protocol("logistic regression by L-BFGS", check_division, measure_linear),
-    "linear-sgd": Protocol("a linear layer by SimCLR's SGD", check_division, measure_linear_sgd),
+    "linear": Protocol("logistic regression by L-BFGS", check_linear, measure_linear),
+    "linear-sgd": Protocol("a linear layer by SimCLR's SGD", check_linear, measure_linear_sgd),
     "few-label": Protocol("1, 5, 10 labels a class", check_few_label, measure_few_label),
     "finetune": Protocol(
         "shares of the labels: frozen, fine-tuned, from scratch", check_fractions, measure_fractions

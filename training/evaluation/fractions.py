@@ -21,7 +21,7 @@ from training.evaluation.finetune import (
     classifier_accuracy,
     train_classifier,
 )
-from training.evaluation.frozen import check_division, numbered, split_accuracy
+from training.evaluation.frozen import check_linear, numbered, split_accuracy
 from training.evaluation.linear import linear_accuracy
 from training.evaluation.models import load_network
 from training.evaluation.results import Accuracy
@@ -39,7 +39,7 @@ def check_fractions(task: Task) -> None:
     Raises:
         DataError: one is not, or a share is no share.
     """
-    check_division(task)
+    check_linear(task)
     if not any(embedder.source for embedder in task.embedders):
         raise DataError("finetune needs a network: a training run or a package")
     counts = Counter(entry.label for entry in task.division().train)

@@ -21,7 +21,16 @@ what decided it."""
 
 
 def check_division(task: Task) -> None:
-    """That there are two splits, and in the training split two classes of two images.
+    """That there are two splits, and that every tested class can be learned.
+
+    Raises:
+        DataError: there are not, or one cannot.
+    """
+    task.division()
+
+
+def check_linear(task: Task) -> None:
+    """Also that there are two classes, and two images of each to learn from.
 
     Raises:
         DataError: there are not.
