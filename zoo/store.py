@@ -182,6 +182,7 @@ def set_tag(name: str, tag: str, version: str) -> None:
     descriptor, private = tempfile.mkstemp(prefix=".new-", dir=folder)
     with os.fdopen(descriptor, "w") as file:
         file.write(version)
+    Path(private).chmod(0o644)  # others may share the store
     Path(private).replace(folder / tag)
 
 

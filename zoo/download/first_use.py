@@ -46,6 +46,7 @@ def hold(address: str, sha256: str) -> None:
     descriptor, private = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)
+    Path(private).chmod(0o644)  # others may share the store
     Path(private).replace(path)
 
 

@@ -65,7 +65,7 @@ def partial() -> Path:
 
 def unfinished() -> list[Unfinished]:
     """All unfinished downloads, by name."""
-    folders = sorted(p for p in partial().glob("*.*") if p.is_dir())
+    folders = sorted(p for p in partial().glob("[!.]*.*") if p.is_dir())
     if not folders:
         return []
     now = _now()
@@ -96,10 +96,17 @@ def private_folder(key: str) -> Iterator[Path]:
 
 
 def discard(folder: Path) -> None:
-    """Remove an unfinished download: first from sight, by renaming, then from the disk."""
-    gone = folder.with_name(f".gone-{secrets.token_hex(4)}")
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    """Remove a download, and what else was left of the same: from sight by renaming, then wholly.
+
+    What a killed process was removing is removed too.
+    """
+    key = Unfinished(folder, live=False).key
+    left = [d.path for d in unfinished() if d.key == key and not d.live]
+    for path in {folder, *left}:
+        with suppress(FileNotFoundError):  # another pull takes it, or removes it
+            path.rename(path.with_name(f".gone-{secrets.token_hex(4)}"))
+    for gone in partial().glob(".gone-*"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _claimed(key: str) -> Path:

@@ -29,6 +29,7 @@ from zoo.commands import app
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.argv = ["zoo", *line.split()]
         try:
             app()
