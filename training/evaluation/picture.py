@@ -60,7 +60,9 @@ def grouped_bars(on: Axes, names: Sequence[str], series: Mapping[str, Sequence[B
         up = [100 * (high - value) for value, _, high in found]
         on.bar(x, values, width, color=colour, label=label, yerr=[down, up], capsize=2)
     on.set_xticks(range(len(names)), names, fontsize=7)
-    on.set_ylim(0, 100)
+    on.set_ylim(0, 115)  # the legend stands above the bars
+    on.set_yticks(range(0, 101, 20))
+    on.legend(loc="upper center", ncols=min(3, len(series)), fontsize=7, frameon=False)
 
 
 def _curves(prefix: str, figures: Sequence[Accuracy]) -> Callable[[Axes], None]:
@@ -83,6 +85,7 @@ def _curves(prefix: str, figures: Sequence[Accuracy]) -> Callable[[Axes], None]:
         on.minorticks_off()
         on.set_title(f"{figures[0].data}\n{figures[0].classes} classes", fontsize=9)
         on.set_xlabel(_CURVES[prefix])
+        on.legend(fontsize=7, frameon=False)
         _finish(on)
 
     return panel
@@ -109,4 +112,3 @@ def _bounds(accuracy: Accuracy) -> Bounds:
 def _finish(on: Axes) -> None:
     on.set_ylabel("accuracy, %")
     on.grid(axis="y", alpha=0.3)
-    on.legend(fontsize=7, frameon=False)

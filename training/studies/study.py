@@ -115,11 +115,10 @@ class Study:
         return f"{what}, {self.train.name}" + ("\nsmoke run: claims nothing" if self.smoke else "")
 
     def finish(self, on: Axes, what: str) -> None:
-        """Title, axis and legend of a chart of bars."""
+        """Title and axis of a chart of bars."""
         on.set_ylabel(what)
         on.set_title(self.title(self.name.replace("_", " ")), fontsize=9)
         on.grid(axis="y", alpha=0.3)
-        on.legend(fontsize=8, frameon=False)
 
     @property
     def smoke(self) -> bool:
