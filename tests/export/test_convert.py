@@ -33,22 +33,10 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def resnet50(torchvision, width=1):
-    """torchvision's ResNet-50 with lively weights; a wider one is made as VISSL makes it."""
+def resnet50(torchvision):
+    """torchvision's ResNet-50 with lively weights."""
     torch.manual_seed(0)
     network = torchvision.models.resnet50()
-    if width > 1:
-        channels = network.inplanes = 64 * width
-        network.conv1 = nn.Conv2d(3, channels, 7, 2, 3, bias=False)
-        network.bn1 = nn.BatchNorm2d(channels)
-        for stage, blocks in enumerate((3, 4, 6, 3)):
-            made = network._make_layer(
-                torchvision.models.resnet.Bottleneck,
-                channels * 2**stage,
-                blocks,
-                stride=2 if stage else 1,
-            )
-            setattr(network, f"layer{stage + 1}", made)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -108,14 +96,14 @@ def save(folder, entry, network):
     [
         "supervised-r50",
         "moco-v2-r50-800ep",
-        "vissl-simclr-r50w2",
+        "vissl-simclr-r50",
         "swav-r50",
         "mmselfsup-simclr-r50",
     ],
 )
 def test_each_layout_gives_torchvisions_representation(name, tmp_path, photos, torchvision):
     entry = find(name)
-    network = resnet50(torchvision, entry.architecture.width)
+    network = resnet50(torchvision)
     served, conversion = read_encoder(
         entry, entry.sources[0], save(tmp_path, entry, network), tmp_path
     )
