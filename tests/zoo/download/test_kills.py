@@ -86,6 +86,7 @@ def test_a_pull_survives_kills(nginx, make_package, kills, capsys):
         shutil.rmtree(folder)
         while killed < kills:
             resumed += bool(unfinished())
+            begun = time.monotonic()
             pid = start(command)
             status = wait(moments.uniform(0, 1.05 * whole))
             if status is None:
@@ -101,6 +102,8 @@ def test_a_pull_survives_kills(nginx, make_package, kills, capsys):
                 assert content(folder) == expected
                 shutil.rmtree(folder)
                 finished += 1
+                # A first pull on a busy machine says little of the next one's time.
+                whole = (whole + time.monotonic() - begun) / 2
         start(command)
         assert wait() == 0
     assert content(folder) == expected
