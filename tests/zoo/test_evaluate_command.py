@@ -82,7 +82,7 @@ def test_a_run_is_measured_without_an_export(run, data, tmp_path) -> None:
         (["--protocol", "finetune", "--percent", "1"], 1, "1% of the 8 training images of class"),
         (["--draws", "2"], 0, "few-label-10"),
         (["--subset", "green"], 1, "no images under 'green'"),
-        (["--protocol", "finetune", "--percent", "0"], 2, "0 is not in the range"),
+        (["--protocol", "finetune", "--percent", "0"], 2, "greater than or equal to 1"),
     ],
 )
 def test_what_is_wrong_is_said(arguments, code, said, run, data) -> None:

@@ -5,11 +5,12 @@ import torch
 from skimage.feature import hog
 
 from training.evaluation.features import Embedder, Floats
-from training.evaluation.models import load_network
+from training.evaluation.models import recipe_of
 from zoo.architectures import Architecture
-from zoo.encoders import ServedEncoder, build_encoder
+from zoo.encoders import Run, ServedEncoder, build_encoder
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer
+from zoo.package import Package
 
 LAST_STAGE = Layer(stages=("layer4",))
 
@@ -17,9 +18,16 @@ LAST_STAGE = Layer(stages=("layer4",))
 def baselines_of(embedder: Embedder) -> list[Embedder]:
     """What stands beside an embedder that has a network: all three."""
     assert embedder.source is not None  # the untrained network is of its architecture
-    network = load_network(embedder.source)
-    fresh = untrained(network.encoder.architecture, embedder.block, network.layer)
+    architecture, layer = _served_from(embedder.source)
+    fresh = untrained(architecture, embedder.block, layer)
     return [fresh, pixels(), histograms_of_gradients()]
+
+
+def _served_from(source: Run | Package) -> tuple[Architecture, Layer]:
+    if isinstance(source, Package):
+        return source.manifest.architecture, source.manifest.layer
+    architecture = recipe_of(source).architecture
+    return architecture, Layer(stages=(architecture.last_stage,))
 
 
 def untrained(

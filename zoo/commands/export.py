@@ -75,7 +75,7 @@ def export(
 
     With --triton, make a Triton model repository of installed models instead.
 
-    Examples: [bold]zoo export runs/first --name my-photos[/bold],
+    Example: [bold]zoo export runs/first --name my-photos[/bold], then
     [bold]zoo export my-photos --triton models/[/bold]
     """
     if triton is not None:

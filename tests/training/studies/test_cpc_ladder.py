@@ -7,8 +7,6 @@ from training.studies.cpc_ladder import ladder, rungs
 from training.studies.scales import CPC, Size
 from training.studies.study import Study
 
-pytest.importorskip("training.augment.policies", reason="patch augmentation is not there yet")
-
 
 @pytest.mark.parametrize("size", Size)
 def test_the_ladder_ends_as_cpc_v2_and_adds_one_thing_a_rung(size) -> None:
