@@ -25,7 +25,7 @@ def render_card(manifest: Manifest) -> str:
 
 
 def _summary(m: Manifest) -> str:
-    stages = " and ".join(m.layer.stages)
+    stages = " and ".join(", ".join(m.layer.stages).rsplit(", ", 1))
     average = f"{m.layer.grid} x {m.layer.grid} averages of" if m.layer.grid > 1 else "average of"
     steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
     share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"

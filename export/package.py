@@ -132,6 +132,8 @@ def _features(served: ServedEncoder, images: Pixels) -> Tensor:
 def _described(run: Run) -> dict[str, Any]:
     """What the run says of itself, with its log."""
     summary, log = _summary(run.folder / "log.jsonl", run.step)
+    if start := run.described.get("start"):
+        summary["started_from"] = start["name"]
     return run.described | {"summary": summary, "log": log}
 
 

@@ -9,6 +9,7 @@ from heads.classifier import Classifier
 from heads.examples import Examples, examples
 from heads.folds import splits
 from heads.softmax import Matrix, Solution, solve, span
+from heads.threads import one_thread
 
 # Strengths tried, in units of 1 / spread (mean squared distance of the vectors from their mean),
 # so that an encoder with narrow embeddings gets the same choice as one with wide ones.
@@ -19,6 +20,7 @@ GRID = tuple(10 ** (step / 2) for step in range(-2, 7))
 DEFAULT = 10.0
 
 
+@one_thread
 def fit(vectors: npt.ArrayLike, labels: Sequence[str], *, seed: int = 0) -> Classifier:
     """Multinomial logistic regression with an L2 penalty on unit-length vectors.
 

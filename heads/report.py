@@ -13,6 +13,7 @@ from heads.fit import choose_strength
 from heads.interval import wilson
 from heads.softmax import span
 from heads.suspects import suspects
+from heads.threads import one_thread
 from heads.validation import OutOfFold, cross_validate, learning_curve
 
 
@@ -70,6 +71,7 @@ class Report(TypedDict):
     warnings: list[str]
 
 
+@one_thread
 def report(
     vectors: npt.ArrayLike,
     labels: Sequence[str],

@@ -113,6 +113,7 @@ def train(
                 journal.flush()
                 state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
                 checkpoint.save(run, recipe, images, state, step)
+    fabric.barrier()  # no process goes on before the checkpoint is whole
     return step == plan.steps
 
 

@@ -4,6 +4,7 @@ Under torchrun, `without_batch_norm.py FOLDER` trains by the folder's recipe.jso
 the first process is asked to stop after step 2, and then all go on.
 """
 
+import os
 import shutil
 import signal
 import sys
@@ -52,5 +53,6 @@ if __name__ == "__main__":
     given = Path(sys.argv[1])
     settings = Recipe.model_validate_json((given / "recipe.json").read_text())
     assert not train(given, settings, given / "ranks", stop=2)
-    shutil.copy(given / "ranks" / "checkpoint.pt", given / "stopped.pt")
+    if os.environ["RANK"] == "0":
+        shutil.copy(given / "ranks" / "checkpoint.pt", given / "stopped.pt")
     assert train(given, settings, given / "ranks")

@@ -67,7 +67,7 @@ def test_rm_removes_what_is_named_and_never_guesses(make_package, home):
     assert zoo("rm", "tiny")[0] == "tiny@1 removed\n"
     assert own() == []
     assert list((home / "packages" / "tiny").iterdir()) == []
-    assert "stays" in zoo("rm", "simclr-r18-small@1", code=1)[1]
+    assert "stays" in zoo("rm", "simclr-r18-small@2", code=1)[1]
     assert "no model 'tiny' is installed" in zoo("rm", "tiny", code=1)[1]
 
 

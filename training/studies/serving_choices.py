@@ -2,17 +2,18 @@
 
     python -m training.studies.serving_choices RUN --calibrate DATA --task DATA [--task DATA ...]
 
-Every combination is fitted on five labels a class of each task, over paired draws, with the fitter
+Combinations are fitted on five labels a class of each task, over paired draws, with the fitter
 that the gateway uses. Calibration images and tasks come from the train splits, so that choosing
 uses no image that is later reported on.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +42,9 @@ STAGES: tuple[tuple[Stage, ...], ...] = (
     ("layer2",),
 )
 GRIDS = (1, 2, 3)
-STEPS = (
-    (),
-    ("sqrt", "unit"),
-    ("sqrt", "unit", "centre"),
-    ("sqrt", "unit", "centre", "whiten"),
-)
+Steps = tuple[Literal["sqrt", "unit", "centre", "whiten"], ...]
+USUAL: Steps = ("sqrt", "unit", "centre")
+STEPS: tuple[Steps, ...] = ((), ("sqrt", "unit"), USUAL, (*USUAL, "whiten"))
 LABELS_A_CLASS = 5
 
 
@@ -65,9 +63,9 @@ class Outcome:
 
     size: int
     crop: float
-    stages: tuple[str, ...]
+    stages: tuple[Stage, ...]
     grid: int
-    steps: tuple[str, ...]
+    steps: Steps
     dim: int
     accuracy: dict[str, float]
 
@@ -80,25 +78,52 @@ class Outcome:
 def serving_choices(
     encoder: Encoder, calibration: list[bytes], tasks: list[Task], draws: int
 ) -> Iterator[Outcome]:
-    """Every combination of the choices above, on every task, with the same draws for all."""
-    every = tuple(dict.fromkeys(stage for stages in STAGES[::-1] for stage in stages))
-    for size, crop, grid in product(SIZES, CROPS, GRIDS):
-        block = InputBlock(size=size, crop=crop)
-        whole = _served(encoder, Layer(stages=every, grid=grid), block)
-        pooled = {task.name: _pool(whole, task.files) for task in tasks}
-        reference = _pool(whole, calibration)
-        for stages, steps in product(STAGES, STEPS):
-            served = _served(encoder, Layer(stages=stages, grid=grid, steps=steps), block)
-            features = served.combine(_parts(reference, stages))
-            if "whiten" in steps and features.shape[1] >= len(features):
-                continue  # so many directions have no statistics
-            fit_representation(served, features)
-            accuracy = {}
-            for task in tasks:
-                features = served.combine(_parts(pooled[task.name], stages))
-                vectors = served.finish(features).numpy()
-                accuracy[task.name] = few_label_accuracy(vectors, task.labels, draws)
-            yield Outcome(size, crop, stages, grid, steps, vectors.shape[1], accuracy)
+    """Stages and grids at the middle size, then sizes, crops and steps for the best of them.
+
+    Every combination meets every task, with the same draws for all.
+    """
+    measure = partial(_outcomes, encoder, calibration, tasks, draws)
+    first = []
+    for grid in GRIDS:
+        for outcome in measure(InputBlock(size=SIZES[1]), grid, product(STAGES, [USUAL])):
+            first.append(outcome)
+            yield outcome
+    best = max(first, key=lambda outcome: outcome.mean)
+    for size, crop in product(SIZES, CROPS):
+        for outcome in measure(
+            InputBlock(size=size, crop=crop), best.grid, product([best.stages], STEPS)
+        ):
+            if outcome not in first:
+                yield outcome
+
+
+def _outcomes(
+    encoder: Encoder,
+    calibration: list[bytes],
+    tasks: list[Task],
+    draws: int,
+    block: InputBlock,
+    grid: int,
+    layers: Iterable[tuple[tuple[Stage, ...], Steps]],
+) -> Iterator[Outcome]:
+    """Of one input and grid, which cost a pass over all images."""
+    layers = list(layers)
+    every = tuple(dict.fromkeys(stage for stages, _ in layers for stage in stages))
+    whole = _served(encoder, Layer(stages=every, grid=grid), block)
+    pooled = {task.name: _pool(whole, task.files) for task in tasks}
+    reference = _pool(whole, calibration)
+    for stages, steps in layers:
+        served = _served(encoder, Layer(stages=stages, grid=grid, steps=steps), block)
+        features = served.combine(_parts(reference, stages))
+        if "whiten" in steps and features.shape[1] >= len(features):
+            continue  # so many directions have no statistics
+        fit_representation(served, features)
+        accuracy = {}
+        for task in tasks:
+            features = served.combine(_parts(pooled[task.name], stages))
+            vectors = served.finish(features).numpy()
+            accuracy[task.name] = few_label_accuracy(vectors, task.labels, draws)
+        yield Outcome(block.size, block.crop, stages, grid, steps, features.shape[1], accuracy)
 
 
 def few_label_accuracy(vectors: Vectors, labels: npt.NDArray[np.int64], draws: int) -> float:

@@ -33,10 +33,10 @@ class Run:
     described: dict[str, Any]
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one part of the method, under their names inside it."""
+        """Copies of the tensors of one part of the method, under their names inside it."""
         prefix = f"{name}."
         return {
-            key.removeprefix(prefix): tensor
+            key.removeprefix(prefix): tensor.clone()
             for key, tensor in self.method.items()
             if key.startswith(prefix) and not key.endswith("num_batches_tracked")
         }

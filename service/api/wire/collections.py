@@ -181,7 +181,7 @@ _MOMENT = "2026-01-31T09:30:00.000000+00:00"
 _METADATA = {"site": "north", "year": 2021}
 _COLLECTION = {
     "name": "photos",
-    "model": "simclr-r18-small@1",
+    "model": "simclr-r18-small@2",
     "space": _SPACE,
     "dim": 512,
     "keep": "thumbnail",

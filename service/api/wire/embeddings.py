@@ -60,7 +60,7 @@ REQUEST_EXAMPLES: dict[str, Any] = {
 ANSWER_EXAMPLES: dict[str, Any] = {
     "one of two images is damaged": {
         "object": "list",
-        "model": "simclr-r18-small@1",
+        "model": "simclr-r18-small@2",
         "space": "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818",
         "variant": "onnxruntime-fp32",
         "data": [

@@ -18,4 +18,4 @@ class Ready(BaseModel):
     models: list[str]
 
 
-READY_ANSWER: dict[str, Any] = {"ready": {"status": "ready", "models": ["simclr-r18-small@1"]}}
+READY_ANSWER: dict[str, Any] = {"ready": {"status": "ready", "models": ["simclr-r18-small@2"]}}

@@ -51,7 +51,7 @@ class Models(BaseModel):
 
 _MODEL: dict[str, Any] = {
     "object": "model",
-    "id": "simclr-r18-small@1",
+    "id": "simclr-r18-small@2",
     "name": "simclr-r18-small",
     "version": "1",
     "owned_by": "encoder-zoo",

@@ -27,7 +27,7 @@ class ProblemDocument(BaseModel):
                 "type": "urn:encoder-zoo:problem:not-found",
                 "title": "Not found",
                 "status": 404,
-                "detail": "no model 'clip' is served here; there is simclr-r18-small@1",
+                "detail": "no model 'clip' is served here; there is simclr-r18-small@2",
                 "instance": "/v1/embeddings",
             }
         }

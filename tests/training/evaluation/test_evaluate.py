@@ -273,7 +273,7 @@ def test_a_subset_of_no_source_is_refused(data, tmp_path) -> None:
     other = shutil.copytree(data / "other", tmp_path / "photos")
     with pytest.raises(DataError, match=r"'views' is no subset of the data given.*photos"):
         read_sets([data, other], ["views"])
-    with pytest.raises(DataError, match="no such folder or tar"):
+    with pytest.raises(DataError, match="no such folder"):
         read_sets([data / "nothing"])
 
 
