@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-tensorflow lint types units triton-env format help
+.PHONY: run test test-slow test-tensorflow lint types units triton-env format help
 
 run: $(VENV)/.installed-run ## install what serving needs and start the gateway (PORT=8000)
 	@exec $(BIN)/zoo serve --port $(PORT)
@@ -14,6 +14,9 @@ test: lint types units ## install what the tests need and run them all
 
 units: $(VENV)/.installed-test ## the tests alone
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-test ## long tests, such as 200 kills of a pull
+	$(BIN)/python -m pytest -m slow
 
 test-tensorflow: $(VENV)/.installed-test $(VENV)-tensorflow/.installed ## conversion against TensorFlow, in an environment of its own
 	ZOO_TEST_TENSORFLOW=$(abspath $(VENV)-tensorflow/bin/python) $(BIN)/python -m pytest -m tensorflow -rP
