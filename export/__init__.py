@@ -1,6 +1,4 @@
-"""A training run or a public checkpoint -> a package, proven. Needs the `export` extra."""
+"""A training run or a public checkpoint -> a package, proven; packages -> what serves them.
 
-from export.build import write_manifest
-from export.package import Serving, export_run
-
-__all__ = ["Serving", "export_run", "write_manifest"]
+Making packages needs the `export` extra, a Triton model repository only `triton`.
+"""

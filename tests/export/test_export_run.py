@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from export import Serving, export_run, write_manifest
+from export.build import write_manifest
+from export.package import Serving, export_run
 from zoo.architectures import ResNetArchitecture
 from zoo.encoders import build_resnet, load_served
 from zoo.errors import GoldenMismatchError, PackageError

@@ -158,7 +158,7 @@ def _source(model: str) -> "Run | Package":
 
 def _record(package: "Package", evaluation: "Evaluation") -> None:
     """Figures of the same data and protocol take the place of older ones."""
-    from export import write_manifest  # noqa: PLC0415
+    from export.build import write_manifest  # noqa: PLC0415
     from zoo.manifest import Baseline, Metric  # noqa: PLC0415
 
     manifest = package.manifest

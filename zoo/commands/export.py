@@ -89,7 +89,7 @@ def export(
     need("torch", "onnx", "onnxscript", "onnxruntime")
     from pydantic import ValidationError  # noqa: PLC0415
 
-    from export import Serving, export_run  # noqa: PLC0415
+    from export.package import Serving, export_run  # noqa: PLC0415
     from zoo.images import InputBlock  # noqa: PLC0415
     from zoo.manifest import Layer  # noqa: PLC0415
 
