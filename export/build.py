@@ -103,9 +103,14 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     partial.replace(folder / MANIFEST)
 
 
+def file_entry(path: Path) -> File:
+    """What the manifest says of a file."""
+    return File(sha256=file_digest(path), bytes=path.stat().st_size)
+
+
 def _files(folder: Path) -> dict[str, File]:
     return {
-        path.name: File(sha256=file_digest(path), bytes=path.stat().st_size)
+        path.name: file_entry(path)
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST and not path.name.startswith(".")
     }

@@ -15,6 +15,7 @@ def render_card(manifest: Manifest) -> str:
                 _summary(manifest),
                 _figures(manifest.metrics),
                 _parity(manifest),
+                _variants(manifest),
                 _training(manifest),
                 _provenance(manifest),
             )
@@ -76,8 +77,45 @@ def _parity(m: Manifest) -> str:
     if not rows:
         return ""
     head = ("variant", "cosine min", "cosine mean", "max relative error")
-    text = f"Against PyTorch on the golden images; below {m.tolerance:g} a variant does not serve."
+    text = f"Against PyTorch on the golden images; from {m.tolerance:g} on a variant mixes with it."
     return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
+
+
+def _variants(m: Manifest) -> str:
+    rows = [
+        (
+            precision,
+            "yes" if m.mixes(precision) else "no",
+            f"{v.cost.cosine_min:.6f}",
+            f"{v.cost.cosine_mean:.6f}",
+            f"{100 * v.cost.recall_at_10:.1f}%",
+            f"{100 * v.cost.few_label:.1f}%",
+            _interval(v.cost.few_label_lead, v.cost.low, v.cost.high, ""),
+        )
+        for precision, v in m.variants.items()
+    ]
+    if not rows:
+        return ""
+    head = (
+        "precision",
+        "mixes",
+        "cosine min",
+        "mean",
+        "recall@10",
+        "5 labels",
+        "over fp32, points",
+    )
+    cost = next(iter(m.variants.values())).cost
+    text = (
+        f"Against fp32 on {cost.images:,} images of {', '.join(cost.data)}. What mixes may be "
+        "compared with fp32; what does not has a space of its own."
+    )
+    kept = [
+        f"{precision} leaves {len(v.kept)} convolutions in fp32."
+        for precision, v in m.variants.items()
+        if v.kept
+    ]
+    return "\n\n".join(["## Variants", text, _table(head, rows), *kept])
 
 
 def _training(m: Manifest) -> str:

@@ -45,6 +45,13 @@ def write_graph(served: ServedEncoder, weights: Path, path: Path, metadata: dict
     onnx.checker.check_model(str(path))
 
 
+def trace(served: ServedEncoder) -> onnx.ModelProto:
+    """The graph of uint8 `images` (n, size, size, 3) -> `embedding`, with its weights inside."""
+    model = _cleaned(_trace(served).model_proto)
+    del model.metadata_props[:]
+    return model
+
+
 def _trace(served: ServedEncoder) -> torch.onnx.ONNXProgram:
     example = torch.zeros(2, served.block.size, served.block.size, 3, dtype=torch.uint8)
     with warnings.catch_warnings():

@@ -8,18 +8,20 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from export.tensorrt import PLAN, check_tensorrt, read_plan, this_machine
 from zoo.errors import PackageError
-from zoo.manifest import GRAPH, WEIGHTS
+from zoo.manifest import GRAPH, WEIGHTS, Precision
 from zoo.package import Package
 from zoo.runtimes import read_golden
+from zoo.space import space_of
 
-Backend = Literal["onnxruntime", "python"]
+Backend = Literal["onnxruntime", "python", "tensorrt"]
 """`onnxruntime` is what NVIDIA's container has; `python` runs the same graph with ONNX Runtime in
-Triton's Python backend, for servers without it."""
+Triton's Python backend, for servers without it; `tensorrt` runs a plan that was built before."""
 
 Device = Literal["cpu", "gpu", "tensorrt"]
 """`tensorrt`: on the GPU through ONNX Runtime's TensorRT accelerator, in half precision, with a
@@ -41,12 +43,22 @@ class Limits:
     instances: int = 1
 
 
+@dataclass(frozen=True)
+class Serving:
+    """How Triton runs the models.
+
+    precision: of all of them. plans: the folder of their TensorRT plans, for that backend.
+    """
+
+    backend: Backend = "onnxruntime"
+    device: Device = "cpu"
+    precision: Precision = "fp32"
+    plans: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
 def write_repository(
-    packages: Sequence[Package],
-    folder: Path,
-    backend: Backend = "onnxruntime",
-    device: Device = "cpu",
-    limits: Limits | None = None,
+    packages: Sequence[Package], folder: Path, serving: Serving | None = None
 ) -> list[str]:
     """Add packages to the model repository in `folder`, a Triton model a package name.
 
@@ -57,11 +69,12 @@ def write_repository(
 
     Raises:
         PackageError: a version is not a positive whole number, which Triton needs; versions of one
-            name take or give other shapes; `python` with a device other than the CPU; or the
-            repository has a model of that name.
+            name take or give other shapes; a package has no graph or plan of that precision; the
+            backend does not run on that device; or the repository has a model of that name.
+        RuntimeUnavailableError: plans are wanted, and there is no TensorRT to check them with.
     """
-    if backend == "python" and device != "cpu":
-        raise PackageError("the python backend runs on the CPU: export for onnxruntime instead")
+    serving = serving or Serving()
+    _check_device(serving)
     by_name: dict[str, list[Package]] = {}
     for package in packages:
         by_name.setdefault(package.manifest.name, []).append(package)
@@ -71,24 +84,28 @@ def write_repository(
             raise PackageError(
                 f"{folder / name} is there already: remove it, or export to another folder"
             )
+        for package in versions:
+            _models(package, serving)
     folder.mkdir(parents=True, exist_ok=True)
     for name, versions in by_name.items():
         # Triton may be polling the folder: a model appears in it whole, by renaming.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".") as work:
-            _write_model(Path(work) / name, versions, backend, device, limits or Limits())
+            _write_model(Path(work) / name, versions, serving)
             (Path(work) / name).rename(folder / name)
     return sorted(by_name)
 
 
-def model_config(
-    packages: Sequence[Package], backend: Backend, device: Device, limits: Limits
-) -> Any:
+def model_config(packages: Sequence[Package], serving: Serving) -> Any:
     """Triton's `ModelConfig` of the versions of one name."""
     from tritonclient.grpc import model_config_pb2 as pb  # noqa: PLC0415 - an extra of its own
 
-    manifest = packages[0].manifest
-    size = manifest.input.size
-    config = pb.ModelConfig(name=manifest.name, backend=backend, max_batch_size=limits.max_batch)
+    manifest, limits = packages[0].manifest, serving.limits
+    size, device = manifest.input.size, serving.device
+    config = pb.ModelConfig(name=manifest.name, max_batch_size=limits.max_batch)
+    if serving.backend == "tensorrt":
+        config.platform = "tensorrt_plan"
+    else:
+        config.backend = serving.backend
     config.input.add(name="images", data_type=pb.TYPE_UINT8, dims=[size, size, 3])
     config.output.add(name="embedding", data_type=pb.TYPE_FP32, dims=[manifest.dim])
     config.version_policy.specific.versions.extend(
@@ -101,25 +118,42 @@ def model_config(
     group = pb.ModelInstanceGroup
     kind = group.KIND_CPU if device == "cpu" else group.KIND_GPU
     config.instance_group.add(kind=kind, count=limits.instances)
+    precision: Precision = serving.precision
     if device == "tensorrt":
         accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add(
             name="tensorrt"
         )
         accelerator.parameters.update(
-            precision_mode="FP16",
             max_workspace_size_bytes=str(_WORKSPACE_BYTES),
             trt_engine_cache_enable="true",
             trt_engine_cache_path=_ENGINE_CACHE,
         )
+        if precision == "fp32":
+            # Asked of TensorRT up to 10; from 11 on a precision comes from the graph alone.
+            accelerator.parameters["precision_mode"] = "FP16"
+            precision = "fp16"
     warmup = config.model_warmup.add(name="golden", batch_size=1)
     warmup.inputs["images"].data_type = pb.TYPE_UINT8
     warmup.inputs["images"].dims.extend([size, size, 3])
     warmup.inputs["images"].input_data_file = "golden"
     for package in packages:  # what the gateway asks for before it trusts the server
-        config.parameters[f"space.{package.manifest.version}"].string_value = package.manifest.space
-    precision = "fp16" if device == "tensorrt" else "fp32"
-    config.parameters["variant"].string_value = f"{backend}-{device}-{precision}"
+        key = f"space.{package.manifest.version}"
+        config.parameters[key].string_value = space_of(package.manifest, serving.precision)
+    where = "gpu" if serving.backend == "tensorrt" else device
+    config.parameters["variant"].string_value = f"{serving.backend}-{where}-{precision}"
     return config
+
+
+def _check_device(serving: Serving) -> None:
+    backend, device = serving.backend, serving.device
+    if backend == "python" and device != "cpu":
+        raise PackageError("the python backend runs on the CPU: export for onnxruntime instead")
+    if backend == "tensorrt" and device != "gpu":
+        raise PackageError("a TensorRT plan runs on a GPU: give the device gpu")
+    if backend == "tensorrt" and serving.plans is None:
+        raise PackageError("the tensorrt backend runs plans: say in which folder they are")
+    if serving.precision == "bf16" and device == "cpu":
+        raise PackageError("ONNX Runtime has no bf16 on the CPU: export fp32, fp16 or int8")
 
 
 def _check_versions(name: str, packages: Sequence[Package]) -> None:
@@ -137,9 +171,7 @@ def _check_versions(name: str, packages: Sequence[Package]) -> None:
         )
 
 
-def _write_model(
-    folder: Path, packages: Sequence[Package], backend: Backend, device: Device, limits: Limits
-) -> None:
+def _write_model(folder: Path, packages: Sequence[Package], serving: Serving) -> None:
     from google.protobuf import text_format  # noqa: PLC0415 - comes with tritonclient
 
     folder.mkdir()
@@ -147,15 +179,28 @@ def _write_model(
         version = folder / package.manifest.version
         version.mkdir()
         # External data of a graph must be a regular file beside it, so it is copied, not linked.
-        shutil.copyfile(package.weights, version / WEIGHTS)
-        shutil.copyfile(package.graph, version / _graph_name(backend))
-        if backend == "python":
-            shutil.copyfile(_PYTHON_MODEL, version / "model.py")
+        for name, source in _models(package, serving).items():
+            shutil.copyfile(source, version / name)
     (folder / "warmup").mkdir()
     (folder / "warmup" / "golden").write_bytes(read_golden(packages[0].golden).images[0].tobytes())
-    config = model_config(packages, backend, device, limits)
-    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
+    (folder / "config.pbtxt").write_text(
+        text_format.MessageToString(model_config(packages, serving))
+    )
 
 
-def _graph_name(backend: Backend) -> str:
-    return "model.onnx" if backend == "onnxruntime" else GRAPH
+def _models(package: Package, serving: Serving) -> dict[str, Path]:
+    """The files of a version, by their names in Triton's repository."""
+    if serving.backend == "tensorrt":
+        assert serving.plans is not None
+        return {PLAN: _checked_plan(package, serving.plans, serving.precision)}
+    graph = package.graph_of(serving.precision)
+    weights = {WEIGHTS: package.weights} if serving.precision == "fp32" else {}
+    if serving.backend == "python":
+        return {GRAPH: graph, "model.py": _PYTHON_MODEL} | weights
+    return {"model.onnx": graph} | weights
+
+
+def _checked_plan(package: Package, plans: Path, precision: Precision) -> Path:
+    check_tensorrt()
+    read_plan(plans, package, precision, this_machine())
+    return plans / package.manifest.name / package.manifest.version / PLAN

@@ -25,7 +25,8 @@ from service.settings import Settings
 from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
 from zoo.package import Package
-from zoo.runtimes import Runtime
+from zoo.runtimes import Runtime, least_cosine
+from zoo.space import space_of
 
 Vector = npt.NDArray[np.float32]
 
@@ -47,7 +48,9 @@ class Embedder:
 
     def __init__(self, package: Package, runtime: Runtime, settings: Settings) -> None:
         self.package = package
-        self.manifest = package.manifest
+        space = space_of(package.manifest, runtime.precision)
+        self.manifest = package.manifest.model_copy(update={"space": space})
+        self.least_cosine = least_cosine(package.manifest, runtime.precision)
         self._runtime = runtime
         self.batcher = Batcher(
             self.manifest.reference,

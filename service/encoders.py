@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+import structlog
+
 from service.embedding import Embedder
 from service.errors import NotFoundError, SpaceMismatchError
 from service.settings import Settings
-from zoo.runtimes import open_runtime
+from zoo.package import Package
+from zoo.runtimes import Execution, open_runtime
+from zoo.runtimes.bench import fastest
 from zoo.store import builtin_package, find_package
 
 
@@ -66,7 +70,30 @@ def open_encoders(settings: Settings) -> Encoders:
         zoo.errors.ZooError: a package is missing, damaged or gives other embeddings.
     """
     packages = [find_package(name) for name in settings.models] or [builtin_package()]
-    url = settings.triton_url if settings.runtime == "triton" else None
-    return Encoders(
-        [Embedder(p, open_runtime(p, settings.threads, url), settings) for p in packages]
+    return Encoders([_open(package, settings) for package in packages])
+
+
+def _open(package: Package, settings: Settings) -> Embedder:
+    embedder = Embedder(package, open_runtime(package, _execution(package, settings)), settings)
+    if embedder.manifest.space != package.manifest.space:
+        structlog.get_logger().warning(
+            "space of its own",
+            model=package.manifest.reference,
+            variant=embedder.variant,
+            space=embedder.manifest.space,
+            detail=f"{settings.precision} agrees too little with fp32 to be mixed with it: "
+            "collections and heads made in fp32 are not answered, new ones are",
+        )
+    return embedder
+
+
+def _execution(package: Package, settings: Settings) -> Execution:
+    if settings.runtime == "fastest":
+        return fastest(package, settings.threads)
+    return Execution(
+        settings.runtime,
+        settings.precision,
+        settings.device,
+        settings.threads,
+        settings.triton_url,
     )

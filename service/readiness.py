@@ -27,7 +27,7 @@ class Probe:
         Image.fromarray(golden.images[0]).save(buffer, "PNG")
         self._file = buffer.getvalue()
         self._expected = golden.embeddings[0]
-        self._tolerance = package.manifest.tolerance
+        self._tolerance = embedder.least_cosine
         self.embedder = embedder
 
     async def run(self) -> None:

@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from zoo.images import MAX_PIXELS
+from zoo.manifest import Precision
+from zoo.runtimes.protocol import Device, RuntimeName
 from zoo.store import zoo_home
 
 MIB = 1024 * 1024
@@ -49,8 +51,21 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
     cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
-    runtime: Literal["onnxruntime", "triton"] = Field(
-        "onnxruntime", description="what runs the encoders: ONNX Runtime here, or a Triton server"
+    runtime: RuntimeName | Literal["fastest"] = Field(
+        "onnxruntime",
+        description="what runs the encoders: `onnxruntime` or `openvino` here, a `triton` server, "
+        "or the `fastest` that is installed here and mixes with the reference, measured at start",
+    )
+    precision: Precision = Field(
+        "fp32",
+        description="of weights and arithmetic; one that agrees too little with fp32 has a space "
+        "of its own",
+    )
+    device: Device = Field(
+        "cpu", description="of ONNX Runtime: `cpu`, or an NVIDIA GPU through `cuda` or `tensorrt`"
+    )
+    search_device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="what FAISS searches on; `cuda` needs faiss-gpu"
     )
     triton_url: str = Field(
         "127.0.0.1:8001", description="host:port of Triton's gRPC service, for that runtime"

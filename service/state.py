@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from service.encoders import Encoders, open_encoders
 from service.readiness import Probe, Readiness
+from service.search.gpu import open_search_device
 from service.search.index import Indexes
 from service.settings import Settings
 from service.storage.database import open_database
@@ -45,7 +46,8 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
             embedder.start()
             stack.push_async_callback(embedder.close)
         readiness = Readiness([Probe(embedder) for embedder in encoders])
-        yield State(settings, database, encoders, Indexes(), readiness)
+        indexes = Indexes(open_search_device(settings.search_device))
+        yield State(settings, database, encoders, indexes, readiness)
 
 
 def state_of(request: Request) -> State:

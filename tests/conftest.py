@@ -27,6 +27,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session")
+def variants_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with `tiny@1` and `tiny@2`, which has every variant; nobody may change it."""
+    for module in ("torch", "onnxscript", "openvino"):
+        pytest.importorskip(module)
+    from tests.runs import write_store  # noqa: PLC0415 - it needs PyTorch
+
+    work = tmp_path_factory.mktemp("variants")
+    write_store(work / "home", work)
+    return work / "home"
+
+
 _libraries = []
 
 

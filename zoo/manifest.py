@@ -12,10 +12,19 @@ from zoo.images import InputBlock
 SCHEMA_VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Lowered = Literal["fp16", "bf16", "int8"]
+Precision = Literal["fp32"] | Lowered
+"""Of weights and arithmetic. fp32 is the reference."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,31}$")]
 
 WEIGHTS, GRAPH, GOLDEN = "encoder.safetensors", "encoder.onnx", "golden.npz"
+
+
+def graph_name(precision: Precision) -> str:
+    """The file of a precision's graph."""
+    return GRAPH if precision == "fp32" else f"encoder.{precision}.onnx"
 
 
 class _Block(BaseModel):
@@ -117,6 +126,30 @@ class Parity(_Block):
     max_relative_error: float = Field(description="largest |difference| over the largest |value|")
 
 
+class Cost(_Block):
+    """What a precision costs against fp32, on labelled images that it was not calibrated on."""
+
+    data: tuple[str, ...]
+    images: int = Field(ge=1)
+    cosine_min: float
+    cosine_mean: float
+    recall_at_10: float = Field(
+        description="share of an image's ten nearest neighbours in fp32 that are still among them"
+    )
+    few_label: float = Field(description="accuracy from five labels a class, mean over draws")
+    few_label_lead: float = Field(description="minus that of fp32 on the same draws")
+    low: float = Field(description="95% interval of the lead")
+    high: float
+
+
+class Variant(_Block):
+    """The encoder in another precision: `encoder.<precision>.onnx`, weights included."""
+
+    kept: tuple[str, ...] = Field((), description="convolutions that int8 leaves in fp32")
+    calibration_images: int | None = Field(None, description="that int8 took its ranges from")
+    cost: Cost
+
+
 class Manifest(_Block):
     """The whole of `model.json`."""
 
@@ -135,12 +168,22 @@ class Manifest(_Block):
     tolerance: float = Field(
         0.9999, gt=0, le=1, description="least golden cosine at which a variant serves and mixes"
     )
+    variants: dict[Lowered, Variant] = Field({}, description="other precisions in the package")
     space: Sha256
 
     @property
     def reference(self) -> str:
         """`name@version`, by which a package is asked for."""
         return f"{self.name}@{self.version}"
+
+    def mixes(self, precision: Precision) -> bool:
+        """Whether its embeddings may be compared with those of the reference.
+
+        Decided by what the package attests, never by what a machine happens to measure, so that
+        all machines agree.
+        """
+        attested = [p.cosine_min for v, p in self.parity.items() if v.endswith(f"-{precision}")]
+        return precision == "fp32" or min(attested, default=0.0) >= self.tolerance
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

@@ -9,7 +9,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from zoo.errors import PackageError
-from zoo.manifest import GOLDEN, GRAPH, SCHEMA_VERSION, WEIGHTS, File, Manifest
+from zoo.manifest import (
+    GOLDEN,
+    GRAPH,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    File,
+    Manifest,
+    Precision,
+    graph_name,
+)
 from zoo.space import space_digest, tensor_digests
 
 MANIFEST = "model.json"
@@ -26,6 +35,21 @@ class Package:
     def graph(self) -> Path:
         """The ONNX graph."""
         return self.path / GRAPH
+
+    def graph_of(self, precision: Precision) -> Path:
+        """The ONNX graph in a precision.
+
+        Raises:
+            PackageError: the package has no such variant.
+        """
+        name = graph_name(precision)
+        if name not in self.manifest.files:
+            present = ", ".join(("fp32", *self.manifest.variants))
+            raise PackageError(
+                f"{self.manifest.reference} has no {precision} variant (it has {present}): make "
+                f"one with zoo export {self.manifest.reference} --precision {precision}"
+            )
+        return self.path / name
 
     @property
     def weights(self) -> Path:
@@ -46,7 +70,7 @@ def read_package(path: Path) -> Package:
             has another size.
     """
     manifest = _read_manifest(path / MANIFEST)
-    for name in (WEIGHTS, GRAPH, GOLDEN):
+    for name in (WEIGHTS, GRAPH, GOLDEN, *map(graph_name, manifest.variants)):
         if name not in manifest.files:
             raise PackageError(f"{path / MANIFEST}: lists no {name}")
     for name, expected in manifest.files.items():

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 
 from zoo.errors import PackageError
+from zoo.manifest import Manifest, Precision
 
 _BYTES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
@@ -36,6 +37,17 @@ def space_digest(
         "layer": layer.model_dump(mode="json"),
         "weights": weights,
     }
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+
+
+def space_of(manifest: Manifest, precision: Precision) -> str:
+    """The space of a package's encoder in a precision.
+
+    It is the package's where the precision mixes with the reference, else one of its own.
+    """
+    if manifest.mixes(precision):
+        return manifest.space
+    content = {"precision": precision, "space": manifest.space}
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 

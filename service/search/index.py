@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
 from service.errors import NotFoundError
+from service.search.gpu import Place
 from service.search.segments import Keys, Segment, make_segment, merge, nearest, without
 from service.storage import collections, items
 from service.storage.collections import Collection
@@ -61,9 +62,13 @@ class Snapshot:
 
 
 class Indexes:
-    """The indexes of this process, by the name of the collection."""
+    """The indexes of this process, by the name of the collection.
 
-    def __init__(self) -> None:
+    place: copies segments to a GPU, which then searches them.
+    """
+
+    def __init__(self, place: Place | None = None) -> None:
+        self._place = place
         self._slots: dict[str, _Slot] = {}
         self._lock = Lock()
 
@@ -88,7 +93,9 @@ class Indexes:
                     raise
                 if slot.collection_id != collection.id:
                     slot.collection_id, slot.snapshot = collection.id, Snapshot(0)
-                snapshot = slot.snapshot = _followed(slot.snapshot, connection, collection)
+                snapshot = slot.snapshot = _followed(
+                    slot.snapshot, connection, collection, self._place
+                )
             yield connection, collection, snapshot
 
     def held(self, collection: Collection) -> Snapshot:
@@ -114,24 +121,26 @@ class _Slot:
     snapshot: Snapshot = field(default_factory=lambda: Snapshot(0))
 
 
-def _followed(seen: Snapshot, connection: Connection, collection: Collection) -> Snapshot:
+def _followed(
+    seen: Snapshot, connection: Connection, collection: Collection, place: Place | None
+) -> Snapshot:
     """The snapshot with all changes since, as the transaction of `connection` sees them."""
     if seen.sequence == collection.sequence:
         return seen
     segments = seen.segments
     for keys, vectors in items.vectors_after(connection, collection, seen.sequence):
         struck = (without(segment, keys) for segment in segments)
-        segments = _tidy((*struck, make_segment(keys, vectors)))
+        segments = _tidy((*struck, make_segment(keys, vectors, place)), place)
     if segments:
         gone = items.deleted_after(connection, collection, seen.sequence)
-        segments = _tidy(tuple(without(segment, gone) for segment in segments))
+        segments = _tidy(tuple(without(segment, gone) for segment in segments), place)
     return Snapshot(collection.sequence, segments)
 
 
-def _tidy(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+def _tidy(segments: Sequence[Segment], place: Place | None) -> tuple[Segment, ...]:
     """Rewrite what is mostly dead, and merge the tail of segments that are of like size."""
     alive = [segment for segment in segments if segment.live.any()]
-    tidied = [merge([s]) if s.live.mean() < 1 - MAX_DEAD else s for s in alive]
+    tidied = [merge([s], place) if s.live.mean() < 1 - MAX_DEAD else s for s in alive]
     start = len(tidied) - 1
     size = 0
     while start >= 0:
@@ -140,5 +149,5 @@ def _tidy(segments: Sequence[Segment]) -> tuple[Segment, ...]:
             break
         start -= 1
     if len(tidied) - start > 1:
-        tidied[start:] = [merge(tidied[start:])]
+        tidied[start:] = [merge(tidied[start:], place)]
     return tuple(tidied)

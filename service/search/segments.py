@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from service.search.gpu import MOST_FOUND, OnGpu, Place
+
 Keys = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float32]
@@ -22,6 +24,7 @@ class Segment:
     keys: Keys
     live: Mask
     flat: Any  # faiss.IndexFlatIP with n rows
+    gpu: OnGpu | None = None  # a copy of it
 
     @property
     def vectors(self) -> Vectors:
@@ -32,14 +35,15 @@ class Segment:
         return rows.reshape(self.flat.ntotal, self.flat.d)
 
 
-def make_segment(keys: Keys, vectors: Vectors) -> Segment:
+def make_segment(keys: Keys, vectors: Vectors, place: Place | None = None) -> Segment:
     """A segment of distinct keys int64 (n,) and unit vectors float32 (n, dim)."""
     import faiss  # noqa: PLC0415 - a quarter of a second, which start-up need not wait for
 
     order = np.argsort(keys)
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(np.ascontiguousarray(vectors[order], np.float32))
-    return Segment(keys[order], np.ones(len(keys), np.bool_), flat)
+    copy = place(flat) if place else None
+    return Segment(keys[order], np.ones(len(keys), np.bool_), flat, copy)
 
 
 def without(segment: Segment, gone: Keys) -> Segment:
@@ -54,11 +58,11 @@ def without(segment: Segment, gone: Keys) -> Segment:
     return replace(segment, live=live)
 
 
-def merge(segments: Sequence[Segment]) -> Segment:
+def merge(segments: Sequence[Segment], place: Place | None = None) -> Segment:
     """The live rows of several segments as one."""
     keys = np.concatenate([segment.keys[segment.live] for segment in segments])
     vectors = np.concatenate([segment.vectors[segment.live] for segment in segments])
-    return make_segment(keys, vectors)
+    return make_segment(keys, vectors, place)
 
 
 def nearest(
@@ -74,8 +78,12 @@ def nearest(
     k = min(k, int(allowed.sum()))
     if k == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
+    whole = bool(allowed.all())
+    if segment.gpu and whole and k <= MOST_FOUND:  # FAISS does not select rows on a GPU
+        scores, places = segment.gpu.search(query[np.newaxis], k)
+        return segment.keys[places[0]], scores[0]
     parameters = None
-    if not allowed.all():
+    if not whole:
         bits = np.packbits(allowed, bitorder="little")
         selector = faiss.IDSelectorBitmap(bits)  # type: ignore[arg-type, call-arg]
         parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]

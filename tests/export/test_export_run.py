@@ -1,6 +1,5 @@
 """A run becomes a package that PyTorch and ONNX Runtime read from one weights file."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,8 @@ from sklearn.datasets import load_sample_images
 
 from export.build import write_manifest
 from export.package import Serving, export_run
-from zoo.architectures import ResNetArchitecture
-from zoo.encoders import build_resnet, load_served
+from tests.runs import write_run
+from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import WEIGHTS, Layer, Metric
@@ -32,31 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """The folder of a run of three steps, with weights and statistics that are not trivial."""
-    architecture = ResNetArchitecture(depth=18, stem="stride2-pool")
-    torch.manual_seed(0)
-    encoder = build_resnet(architecture)
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, std=0.2)
-            module.running_mean.normal_(std=0.2)
-            module.running_var.uniform_(0.5, 2.0)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
-    state["head.0.weight"] = torch.ones(2, 2)
-    torch.save({"method": state, "step": 3}, folder / "checkpoint.pt")
-    recipe = {
-        "name": "tiny",
-        "architecture": architecture.model_dump(),
-        "method": {"name": "simclr"},
-    }
-    sources = [{"name": "photos", "images": 12, "unreadable": 0}]
-    (folder / "run.json").write_text(json.dumps({"recipe": recipe, "sources": sources}))
-    line = {"steps": 3, "epoch": 1.0, "loss": 2.5, "lr": 0.1, "images_per_second": 9.0, "knn": {}}
-    lines = [json.dumps(line | {"step": step}) for step in (1, 2, 3)]
-    (folder / "log.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_run(tmp_path / "run")
 
 
 @pytest.fixture

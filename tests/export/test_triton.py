@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from export.triton import Limits, write_repository
+from export.triton import Limits, Serving, write_repository
 from zoo.errors import PackageError
 from zoo.package import Package, read_package
 from zoo.runtimes import read_golden
@@ -32,7 +32,9 @@ def test_the_gpu_is_asked_for_with_tensorrt_and_an_engine_cache(tmp_path: Path):
     package = builtin_package()
     name = package.manifest.name
     limits = Limits(max_batch=16, queue=7, instances=2)
-    assert write_repository([package], tmp_path, device="tensorrt", limits=limits) == [name]
+    assert write_repository([package], tmp_path, Serving(device="tensorrt", limits=limits)) == [
+        name
+    ]
     config = read_config(tmp_path / name)
     assert config.backend == "onnxruntime"
     assert config.max_batch_size == 16
@@ -63,7 +65,7 @@ def test_the_warm_up_is_a_golden_image(tmp_path: Path):
 def test_versions_of_one_name_are_served_side_by_side(tmp_path: Path):
     first = builtin_package()
     second = variation(tmp_path / "second", version="12", space="ab" * 32)
-    write_repository([first, second], tmp_path / "models", "python")
+    write_repository([first, second], tmp_path / "models", Serving("python"))
     folder = tmp_path / "models" / first.manifest.name
     config = read_config(folder)
     assert sorted(config.version_policy.specific.versions) == sorted(
@@ -84,7 +86,7 @@ def test_what_triton_could_not_serve_is_refused(tmp_path: Path):
     with pytest.raises(PackageError, match="different shapes"):
         write_repository([first, wider], tmp_path / "models")
     with pytest.raises(PackageError, match="runs on the CPU"):
-        write_repository([first], tmp_path / "models", "python", "gpu")
+        write_repository([first], tmp_path / "models", Serving("python", "gpu"))
     assert not (tmp_path / "models").exists()
 
 
@@ -93,6 +95,6 @@ def test_a_model_that_is_there_is_not_overwritten(tmp_path: Path):
     write_repository([package], tmp_path)
     before = read_config(tmp_path / package.manifest.name)
     with pytest.raises(PackageError, match="there already"):
-        write_repository([package], tmp_path, "python")
+        write_repository([package], tmp_path, Serving("python"))
     assert read_config(tmp_path / package.manifest.name) == before
     assert [path.name for path in tmp_path.iterdir()] == [package.manifest.name]

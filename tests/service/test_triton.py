@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from tritonclient import grpc
 from tritonclient.grpc import model_config_pb2
 
-from export.triton import write_repository
+from export.triton import Serving, write_repository
 from tests.service.conftest import (
     Gateway,
     check_answer,
@@ -41,7 +41,7 @@ def make_triton(tmp_path: Path) -> Iterator[Callable[[], Triton]]:
     def make() -> Triton:
         work = tmp_path / f"triton-{len(started)}"
         work.mkdir()
-        write_repository([builtin_package()], work / "models", "python")
+        write_repository([builtin_package()], work / "models", Serving("python"))
         server = Triton(work / "models", work)
         server.start()
         started.append(server)

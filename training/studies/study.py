@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from pydantic import BaseModel, ConfigDict
 
 from heads.interval import wilson
+from heads.trials import interval
 from training.data import Packed
-from training.evaluation.few_label import interval
 from training.evaluation.finetune import centre_views
 from training.evaluation.linear import linear_accuracy
 from training.evaluation.models import device

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from zoo.commands import (
+    bench,
     compat,
+    doctor,
     embed,
     evaluate,
     export,
@@ -64,6 +66,8 @@ def _add(name: str, panel: str, command: Callable[..., Any]) -> None:
 _USE, _PACKAGES, _TRAIN = "Use", "Packages", "Train"
 _add("serve", _USE, serve.serve)
 _add("embed", _USE, embed.embed)
+_add("bench", _USE, bench.bench)
+_add("doctor", _USE, doctor.doctor)
 _add("list", _PACKAGES, list_.list_models)
 _add("search", _PACKAGES, search.search)
 _add("show", _PACKAGES, show.show)

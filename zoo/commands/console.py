@@ -26,6 +26,7 @@ _EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "torch": "train",
+    "openvino": "openvino",
     "tritonclient": "triton",
     "lightning_fabric": "train",
     "matplotlib": "train",

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zoo.commands import complete
-from zoo.commands.console import known_errors, need, stderr, stdout
+from zoo.commands import complete, exports
+from zoo.commands.console import need, stderr, stdout
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.images import InputBlock, Pixels
+    pass
 
 _CALIBRATION = 4096
 
@@ -63,26 +63,53 @@ def export(
         Path | None, typer.Option(help="Add models to the Triton model repository in this folder.")
     ] = None,
     backend: Annotated[
-        Literal["onnxruntime", "python"],
-        typer.Option(help="Of Triton; python is for servers without ONNX Runtime's."),
+        Literal["onnxruntime", "python", "tensorrt"],
+        typer.Option(
+            help="Of Triton; python is for servers without ONNX Runtime's, tensorrt runs the plans "
+            "in the folder of --tensorrt."
+        ),
     ] = "onnxruntime",
     device: Annotated[
         Literal["cpu", "gpu", "tensorrt"],
         typer.Option(help="What Triton runs it on; tensorrt: ONNX Runtime's accelerator, fp16."),
     ] = "cpu",
+    tensorrt: Annotated[
+        Path | None,
+        typer.Option(help="Build a TensorRT plan of a model into this folder, for its GPU."),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fp16, bf16 or int8: a version of a model that has these variants too, repeated "
+            "for several. With --triton or --tensorrt, the one to serve."
+        ),
+    ] = None,
 ) -> None:
     """Make a package of a training run, prove it against PyTorch, and install it.
 
-    With --triton, make a Triton model repository of installed models instead.
+    With --precision, make a version of an installed model that has graphs in other precisions,
+    their cost measured on the labelled images of --data. With --triton, make a Triton model
+    repository of installed models; with --tensorrt, a plan for this machine's GPU.
 
     Example: [bold]zoo export runs/first --name my-photos[/bold], then
+    [bold]zoo export my-photos --precision int8 --data labelled/[/bold] and
     [bold]zoo export my-photos --triton models/[/bold]
     """
+    precisions = exports.precisions(precision)
     if triton is not None:
-        _write_triton(what, triton, backend, device)
+        one = exports.single(precisions)
+        exports.write_triton(what, triton, backend, device, one, tensorrt)
+        return
+    if tensorrt is not None:
+        exports.write_plan(what, tensorrt, exports.single(precisions), data or [])
+        return
+    if precisions:
+        exports.write_variants(what, version, precisions, data or [])
         return
     if len(what) != 1 or not Path(what[0]).is_dir():
-        raise typer.BadParameter("give the folder of one run, or models with --triton")
+        raise typer.BadParameter(
+            "give the folder of one run, or models with --precision, --triton or --tensorrt"
+        )
     if not name:
         raise typer.BadParameter("give the model a --name")
     run = Path(what[0])
@@ -102,11 +129,11 @@ def export(
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{where}: {first['msg']}") from None
-    calibration = _squares(data, block) if data else None
+    calibration = exports.squares(data, block, _CALIBRATION) if data else None
     package = export_run(
         run,
         name,
-        version or _next_version(name),
+        version or exports.next_version(name),
         Serving(block, layer, calibration=calibration, whitened_dim=dim),
         weights_licence=weights_licence,
         terms=terms,
@@ -114,16 +141,6 @@ def export(
     for variant, parity in package.manifest.parity.items():
         stderr().print(f"{variant}: least cosine with PyTorch {parity.cosine_min:.7f}")
     stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
-
-
-def _write_triton(models: list[str], folder: Path, backend: Any, device: Any) -> None:
-    need("tritonclient")
-    from export.triton import write_repository  # noqa: PLC0415
-    from zoo.store import find_package  # noqa: PLC0415
-
-    packages = [find_package(model) for model in models]
-    for written in write_repository(packages, folder, backend, device):
-        stdout().print(folder / written, markup=False)
 
 
 def _trained_size(run: Path) -> int:
@@ -154,31 +171,3 @@ def _recipe(run: Path) -> Iterator[dict[str, Any]]:
         raise ZooError(f"{run}: not a training run, it has no run.json") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ZooError(f"{run / 'run.json'}: cannot be read ({error!r})") from error
-
-
-def _next_version(name: str) -> str:
-    from zoo.store import list_packages  # noqa: PLC0415
-
-    versions = [p.manifest.version for p in list_packages()[0] if p.manifest.name == name]
-    return str(1 + max((int(v) for v in versions if v.isdigit()), default=0))
-
-
-def _squares(sources: list[Path], block: "InputBlock") -> "Pixels":
-    """A random sample of the train splits, read as the gateway would."""
-    import numpy as np  # noqa: PLC0415
-
-    from training.data import DataError, list_entries, read_files  # noqa: PLC0415
-    from zoo.images import ImageError, read_square  # noqa: PLC0415
-
-    squares = []
-    with known_errors(DataError):
-        for source in sources:
-            entries = list_entries(source, "train")
-            chosen = np.random.default_rng(0).permutation(len(entries))
-            chosen = np.sort(chosen[: _CALIBRATION // len(sources)])
-            for _, data in read_files(source, [entries[row] for row in chosen]):
-                with contextlib.suppress(ImageError):
-                    squares.append(read_square(data, block))
-    if not squares:
-        raise ZooError(f"none of the images of {sources[0]} can be read")
-    return np.stack(squares)

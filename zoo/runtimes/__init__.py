@@ -1,7 +1,17 @@
 """What executes an encoder. `open_runtime` is the way in; it checks the golden vectors first."""
 
-from zoo.runtimes.golden import Golden, check_golden, read_golden
+from zoo.runtimes.golden import Golden, check_golden, least_cosine, read_golden
 from zoo.runtimes.onnx import open_onnx
-from zoo.runtimes.protocol import Runtime, open_runtime
+from zoo.runtimes.open import open_runtime
+from zoo.runtimes.protocol import Execution, Runtime
 
-__all__ = ["Golden", "Runtime", "check_golden", "open_onnx", "open_runtime", "read_golden"]
+__all__ = [
+    "Execution",
+    "Golden",
+    "Runtime",
+    "check_golden",
+    "least_cosine",
+    "open_onnx",
+    "open_runtime",
+    "read_golden",
+]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zoo.errors import GoldenMismatchError, PackageError
 from zoo.images import Pixels
-from zoo.manifest import Parity
+from zoo.manifest import Manifest, Parity, Precision
 from zoo.package import Package
 
 Floats = npt.NDArray[np.float32]
@@ -59,26 +59,43 @@ def write_golden(path: Path, golden: Golden) -> None:
     np.savez_compressed(path, images=golden.images, embeddings=golden.embeddings, **arrays)
 
 
-def check_golden(package: Package, variant: str, embed: Callable[[Pixels], Floats]) -> Parity:
+_FLOORS: dict[Precision, float] = {"fp16": 0.999, "bf16": 0.99, "int8": 0.9}
+"""Below them a precision is not coarse but broken."""
+
+
+def least_cosine(manifest: Manifest, precision: Precision) -> float:
+    """Which agreement on golden images a precision must have to be served at all."""
+    if manifest.mixes(precision):
+        return manifest.tolerance
+    return min(manifest.tolerance, _FLOORS[precision])
+
+
+def check_golden(
+    package: Package,
+    variant: str,
+    embed: Callable[[Pixels], Floats],
+    precision: Precision = "fp32",
+) -> Parity:
     """Run the golden images and compare; also that every negative control would be caught.
 
     Returns:
         The agreement that was measured.
 
     Raises:
-        GoldenMismatchError: below the manifest's tolerance, or a control passes it.
+        GoldenMismatchError: below `least_cosine`, or a control passes the manifest's tolerance.
         PackageError: the golden vectors are not those of such a package.
     """
     golden = read_golden(package.golden)
     size, tolerance = package.manifest.input.size, package.manifest.tolerance
+    least = least_cosine(package.manifest, precision)
     expected = (size, size, 3), (package.manifest.dim,)
     if (golden.images.shape[1:], golden.embeddings.shape[1:]) != expected:
         raise PackageError(f"{package.golden}: golden images or embeddings of another size")
     measured = agreement(embed(golden.images), golden.embeddings)
-    if not measured.cosine_min >= tolerance:  # NaN fails too
+    if not measured.cosine_min >= least:  # NaN fails too
         raise GoldenMismatchError(
             f"{package.manifest.reference} on {variant}: the golden images' least cosine is "
-            f"{measured.cosine_min:.6f}, below {tolerance}; it would give wrong neighbours and is "
+            f"{measured.cosine_min:.6f}, below {least}; it would give wrong neighbours and is "
             "not served"
         )
     for name, wrong in golden.controls.items():

@@ -1,6 +1,8 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
+import logging
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,19 +10,31 @@ import numpy.typing as npt
 
 from zoo.errors import PackageError, RuntimeUnavailableError
 from zoo.images import Pixels
+from zoo.manifest import Precision
 from zoo.package import Package
+from zoo.runtimes.protocol import Device, Execution
+from zoo.store import zoo_home
 
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+_PROVIDERS: dict[Device, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxRuntime:
-    """An ONNX Runtime session over a package's graph."""
+    """An ONNX Runtime session over one of a package's graphs."""
 
-    variant = "onnxruntime-fp32"
     concurrency = 1  # a second batch at the same time would only take the cores from the first
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, precision: Precision = "fp32", device: Device = "cpu") -> None:
         self._session = session
+        self.precision: Precision = precision
+        where = "" if device == "cpu" else f"{device}-"
+        self.variant = f"onnxruntime-{where}{precision}"
 
     def embed(self, images: Pixels) -> npt.NDArray[np.float32]:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
@@ -29,14 +43,50 @@ class OnnxRuntime:
         return result
 
 
-def open_onnx(package: Package, threads: int = 0) -> OnnxRuntime:
-    """Load a package's graph; `threads` of 0 takes one a core.
+def open_onnx(package: Package, execution: Execution | None = None) -> OnnxRuntime:
+    """Load a package's graph.
+
+    A GPU that was asked for and cannot be used is warned of in the log; `variant` tells it too.
 
     Raises:
         RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds.
-        PackageError: ONNX Runtime refuses the graph.
+        PackageError: ONNX Runtime refuses the graph, or there is none of that precision.
     """
-    _check_installed()
+    check_installed()
+    execution = execution or Execution()
+    graph = package.graph_of(execution.precision)
+    for device in _order(execution.device):
+        session = _session(graph, execution.threads, device)
+        # A provider that fails to load is left out by the library with a line on standard error.
+        if _PROVIDERS[device] in session.get_providers():
+            return OnnxRuntime(session, execution.precision, device)
+        _log.warning(
+            "%s cannot run on %s: %s did not load (run `zoo doctor`). It runs on what is left, "
+            "many times slower.",
+            package.manifest.reference,
+            device,
+            _PROVIDERS[device],
+        )
+    raise AssertionError("the CPU is always there")
+
+
+def devices() -> tuple[Device, ...]:
+    """What the installed ONNX Runtime was built for; empty where there is none."""
+    try:
+        import onnxruntime as ort  # noqa: PLC0415 - see `_session`
+    except ImportError:
+        return ()
+    present = set(ort.get_available_providers())
+    return tuple(device for device, provider in _PROVIDERS.items() if provider in present)
+
+
+def _order(wanted: Device) -> tuple[Device, ...]:
+    """What is tried in turn; TensorRT leaves to CUDA what it cannot run."""
+    order: tuple[Device, ...] = ("tensorrt", "cuda", "cpu")
+    return order[order.index(wanted) :]
+
+
+def _session(graph: Path, threads: int, device: Device) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to install
 
     options = ort.SessionOptions()
@@ -44,16 +94,33 @@ def open_onnx(package: Package, threads: int = 0) -> OnnxRuntime:
     # Idle threads that spin take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    present = devices()
+    providers = [(_PROVIDERS[d], _provider_options(d)) for d in _order(device) if d in present]
     try:
-        session = ort.InferenceSession(
-            str(package.graph), options, providers=["CPUExecutionProvider"]
-        )
+        return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # the library raises types of its own, without a common base
-        raise PackageError(f"{package.graph}: ONNX Runtime refuses it ({error})") from error
-    return OnnxRuntime(session)
+        raise PackageError(f"{graph}: ONNX Runtime refuses it ({error})") from error
 
 
-def _check_installed() -> None:
+def _provider_options(device: Device) -> dict[str, str]:
+    if device != "tensorrt":
+        return {}
+    cache = zoo_home() / "cache" / "tensorrt"
+    cache.mkdir(parents=True, exist_ok=True)
+    return {
+        "trt_engine_cache_enable": "1",  # an engine takes minutes to build
+        "trt_engine_cache_path": str(cache),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(cache),
+    }
+
+
+def check_installed() -> str:
+    """The ONNX Runtime distribution that is installed.
+
+    Raises:
+        RuntimeUnavailableError: none is, or two are.
+    """
     present = []
     for name in _DISTRIBUTIONS:
         try:
@@ -62,7 +129,7 @@ def _check_installed() -> None:
             continue
         present.append(name)
     if len(present) == 1:
-        return
+        return present[0]
     if not present:
         raise RuntimeUnavailableError(
             "ONNX Runtime is not installed: pip install 'encoder-zoo[cpu]', or [gpu]"

@@ -1,25 +1,48 @@
-"""The one protocol of all runtimes."""
+"""The one protocol of all runtimes, and how one is chosen."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from zoo.images import Pixels
-from zoo.package import Package
-from zoo.runtimes.golden import check_golden
-from zoo.runtimes.onnx import open_onnx
-from zoo.runtimes.triton import open_triton
+from zoo.manifest import Precision
 
 Embeddings = npt.NDArray[np.float32]
 
+RuntimeName = Literal["onnxruntime", "openvino", "triton"]
+Device = Literal["cpu", "cuda", "tensorrt"]
+"""`tensorrt`: an NVIDIA GPU through ONNX Runtime's TensorRT provider."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How an encoder is to be executed.
+
+    threads: CPU threads of one call; 0 leaves the choice to the runtime.
+    device: of ONNX Runtime here.
+    url: host:port of a Triton server's gRPC service.
+    """
+
+    runtime: RuntimeName = "onnxruntime"
+    precision: Precision = "fp32"
+    device: Device = "cpu"
+    threads: int = 0
+    url: str = "127.0.0.1:8001"
+
 
 class Runtime(Protocol):
-    """An encoder ready to run. `variant` says how it is computed, such as `onnxruntime-fp32`."""
+    """An encoder ready to run."""
 
     @property
     def variant(self) -> str:
-        """How the embeddings are computed."""
+        """How the embeddings are computed, such as `onnxruntime-fp32`."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of weights and arithmetic."""
         ...
 
     @property
@@ -30,22 +53,3 @@ class Runtime(Protocol):
     def embed(self, images: Pixels) -> Embeddings:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
         ...
-
-
-def open_runtime(package: Package, threads: int = 0, triton_url: str | None = None) -> Runtime:
-    """The package's encoder, proven on its golden vectors.
-
-    Args:
-        threads: CPU threads of one call; 0 leaves the choice to the runtime.
-        triton_url: host:port of a Triton server's gRPC service; without one, ONNX Runtime here.
-            A server that is not there yet is proven when it first answers.
-
-    Raises:
-        RuntimeUnavailableError: no runtime is installed, or two that exclude each other.
-        GoldenMismatchError: the embeddings are not those that the package attests.
-    """
-    if triton_url is not None:
-        return open_triton(package, triton_url)
-    runtime = open_onnx(package, threads)
-    check_golden(package, runtime.variant, runtime.embed)
-    return runtime

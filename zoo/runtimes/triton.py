@@ -14,8 +14,11 @@ import numpy.typing as npt
 
 from zoo.errors import GoldenMismatchError, RuntimeDownError, RuntimeUnavailableError
 from zoo.images import Pixels
+from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.golden import check_golden
+from zoo.runtimes.protocol import Execution
+from zoo.space import space_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,10 +44,11 @@ class TritonRuntime:
     # Enough that the server always has a batch waiting while another is on its way back.
     concurrency = 4
 
-    def __init__(self, package: Package, url: str) -> None:
-        self._package, self._url = package, url
+    def __init__(self, package: Package, execution: Execution) -> None:
+        self._package, self._url = package, execution.url
+        self.precision: Precision = execution.precision
         self._model, self._version = package.manifest.name, package.manifest.version
-        self._client = _client(url)
+        self._client = _client(execution.url)
         self._max_batch = 1
         self._proven = False
         self._proving = threading.Lock()
@@ -71,19 +75,22 @@ class TritonRuntime:
             if self._proven:
                 return
             self._check_space()
-            check_golden(self._package, self.variant, self._infer)
+            check_golden(self._package, self.variant, self._infer, self.precision)
             self._proven = True
 
     def _check_space(self) -> None:
         config = self._call(self._client.get_model_config, self._model, self._version).config
         manifest = self._package.manifest
-        space = config.parameters[f"space.{self._version}"].string_value
-        if space != manifest.space:
+        space, asked = (
+            config.parameters[f"space.{self._version}"].string_value,
+            space_of(manifest, self.precision),
+        )
+        if space != asked:
             served = f"the space {space}" if space else "a model without a space"
             raise GoldenMismatchError(
                 f"Triton at {self._url} serves {served} as {self._model} version {self._version}, "
-                f"not {manifest.space} of {manifest.reference}: export the package's repository "
-                "again with zoo export --triton"
+                f"not {asked} of {manifest.reference} in {self.precision}: export its repository "
+                f"again with zoo export {manifest.reference} --triton, or change ZOO_PRECISION"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
         self._max_batch = max(1, config.max_batch_size)
@@ -126,8 +133,8 @@ class TritonRuntime:
         raise AssertionError("the last attempt returns or raises")
 
 
-def open_triton(package: Package, url: str) -> TritonRuntime:
-    """The package's encoder on the server at `url` (host:port of its gRPC service).
+def open_triton(package: Package, execution: Execution) -> TritonRuntime:
+    """The package's encoder on the server that the execution names.
 
     A server that is not there yet is no error: it is asked again by the first `embed`.
 
@@ -135,7 +142,7 @@ def open_triton(package: Package, url: str) -> TritonRuntime:
         RuntimeUnavailableError: the client is not installed.
         GoldenMismatchError: the server is there and serves something else.
     """
-    runtime = TritonRuntime(package, url)
+    runtime = TritonRuntime(package, execution)
     with suppress(RuntimeDownError):
         runtime.prove()
     return runtime

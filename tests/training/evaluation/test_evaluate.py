@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from heads.trials import interval, random_draws
 from training.data import DataError, list_entries
 from training.evaluation import (
     Embedder,
@@ -23,7 +24,7 @@ from training.evaluation import (
 )
 from training.evaluation.baselines import histograms_of_gradients, pixels, untrained
 from training.evaluation.features import Features, gather
-from training.evaluation.few_label import _draws, few_label, interval
+from training.evaluation.few_label import few_label
 from zoo.architectures import ResNetArchitecture
 from zoo.images import InputBlock, read_square
 from zoo.manifest import Layer
@@ -132,7 +133,7 @@ def test_images_without_labels_and_vectors_that_are_not_finite_are_errors(data, 
 
 def test_draws_are_nested_balanced_and_the_same_for_the_same_seed() -> None:
     labels = np.repeat(np.arange(3), [12, 15, 20])
-    one, five, again = (list(_draws(labels, k, 6, 0)) for k in (1, 5, 5))
+    one, five, again = (list(random_draws(labels, k, 6, 0)) for k in (1, 5, 5))
     for (first, _), (chosen, rest), (repeated, _) in zip(one, five, again, strict=True):
         assert set(first) <= set(chosen)
         assert np.array_equal(chosen, repeated)

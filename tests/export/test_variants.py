@@ -1,0 +1,272 @@
+"""A model in other precisions: what they cost is measured, and told apart from what it is not."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+from sklearn.neighbors import NearestNeighbors
+from tritonclient.grpc import model_config_pb2
+
+from export.cost import Labelled, check_labelled, measure_cost
+from export.lower import fold_norms, write_whole
+from export.quantize import _quantise, _run, quantise
+from export.tensorrt import Batches, Machine, Plan, build_plan, check_tensorrt, read_plan
+from export.triton import Serving, write_repository
+from zoo.encoders import load_served
+from zoo.errors import PackageError, RuntimeUnavailableError
+from zoo.manifest import Parity
+from zoo.package import Package, read_package, verify
+from zoo.runtimes import Execution, open_runtime, read_golden
+from zoo.runtimes.golden import agreement
+from zoo.space import space_of
+
+
+@pytest.fixture
+def package(variants_home: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    monkeypatch.setenv("ZOO_HOME", str(variants_home))
+    return read_package(variants_home / "packages" / "tiny" / "2")
+
+
+def zoo(*arguments: object, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", *map(str, arguments)],
+        check=False, capture_output=True, text=True,
+        env={"ZOO_HOME": str(home), "PATH": "", "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def test_a_version_with_variants_keeps_the_space(package: Package):
+    verify(package)
+    before = read_package(package.path.parent / "1").manifest
+    after = package.manifest
+    assert after.space == before.space
+    assert after.files["encoder.safetensors"] == before.files["encoder.safetensors"]
+    assert set(after.variants) == {"fp16", "bf16", "int8"}
+    assert {"encoder.fp16.onnx", "encoder.bf16.onnx", "encoder.int8.onnx"} < set(after.files)
+    weights = after.files["encoder.fp16.onnx"].bytes
+    assert after.files["encoder.int8.onnx"].bytes < 0.6 * weights
+    for variant in after.variants.values():
+        cost = variant.cost
+        assert cost.images == 160  # a fifth of the 200 gave the ranges
+        assert 0.5 < cost.recall_at_10 <= 1
+        assert cost.few_label > 0.6
+        assert cost.low <= cost.few_label_lead <= cost.high
+    assert after.variants["int8"].calibration_images == 40
+    card = (package.path / "card.md").read_text()
+    assert "## Variants" in card
+    assert "| int8 | no |" in card
+
+
+@pytest.mark.parametrize(
+    ("execution", "least"),
+    [
+        (Execution("onnxruntime", "fp16"), 0.99999),
+        (Execution("onnxruntime", "int8"), 0.95),
+        (Execution("openvino", "fp32"), 0.9999999),
+        (Execution("openvino", "fp16"), 0.9999),
+        (Execution("openvino", "bf16"), 0.999),
+        (Execution("openvino", "int8"), 0.95),
+    ],
+    ids=str,
+)
+def test_every_way_agrees_with_pytorch(package: Package, execution: Execution, least: float):
+    with _needs_bf16(execution):
+        runtime = open_runtime(package, execution)
+    images = np.flip(read_golden(package.golden).images, axis=2).copy()  # not the golden ones
+    with torch.no_grad():
+        expected = load_served(package)(torch.from_numpy(images)).numpy()
+    found = runtime.embed(images)
+    assert found.dtype == np.float32
+    assert agreement(found, expected).cosine_min > least
+    alone = np.concatenate([runtime.embed(image[None]) for image in images])
+    assert agreement(alone, found).cosine_min > 0.9999
+    assert runtime.variant == f"{execution.runtime}-{execution.precision}"
+
+
+@contextlib.contextmanager
+def _needs_bf16(execution: Execution):
+    try:
+        yield
+    except RuntimeUnavailableError as error:
+        if execution.precision != "bf16":
+            raise
+        pytest.skip(str(error))
+
+
+def test_what_agrees_too_little_has_a_space_of_its_own(package: Package):
+    manifest = package.manifest
+    assert manifest.mixes("fp16")
+    assert space_of(manifest, "fp16") == manifest.space
+    spaces = {space_of(manifest, precision) for precision in ("fp32", "bf16", "int8")}
+    assert not manifest.mixes("int8")
+    assert len(spaces) == 3
+    assert all(len(space) == 64 for space in spaces)
+    strict = manifest.model_copy(update={"tolerance": 0.99999999})
+    assert space_of(strict, "fp16") != manifest.space
+
+
+def test_folding_norms_changes_nothing(package: Package):
+    served = load_served(package).double()
+    images = torch.from_numpy(read_golden(package.golden).images)
+    with torch.no_grad():
+        before = served.pool(images)[0]
+        fold_norms(served)
+        after = served.pool(images)[0]
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in served.modules())
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)
+
+
+def test_leaving_the_worst_layer_alone_pays(package: Package, tmp_path: Path):
+    """One kernel of a layer is a hundred times the others: alone, it takes all the digits."""
+    served = load_served(package)
+    fold_norms(served)
+    spoilt = served.encoder.layer2[0].conv1
+    with torch.no_grad():
+        spoilt.weight[:, 0] *= 100
+    whole = tmp_path / "whole.onnx"
+    write_whole(served, whole, {})
+    images = np.concatenate([read_golden(package.golden).images] * 4)
+    kept = quantise(whole, tmp_path / "int8.onnx", images)
+    everything = tmp_path / "all.onnx"
+    _quantise(whole, everything, images, tmp_path / "ranges.json", symmetric=False)
+    reference = _run(whole, images[:16])
+    cost, full = (
+        1 - agreement(_run(tmp_path / name, images[:16]), reference).cosine_mean
+        for name in ("int8.onnx", "all.onnx")
+    )
+    assert kept
+    assert cost < 0.9 * full
+
+
+def test_the_cost_is_what_scikit_learn_finds():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(60, 16)).astype(np.float32)
+    reference[:30, 0] += 3
+    found = reference + rng.normal(scale=0.3, size=reference.shape).astype(np.float32)
+    images = np.zeros((60, 1, 1, 3), np.uint8)
+    labels = ["a"] * 30 + ["b"] * 30
+    cost = measure_cost(Labelled(images, labels, ("made",)), reference, found)
+    near = [
+        NearestNeighbors(n_neighbors=11, metric="cosine")
+        .fit(x)
+        .kneighbors(x, return_distance=False)
+        for x in (reference, found)
+    ]
+    shared = [len(set(a[1:]) & set(b[1:])) for a, b in zip(*near, strict=True)]
+    assert cost.recall_at_10 == pytest.approx(np.mean(shared) / 10)
+    same = measure_cost(Labelled(images, labels, ("made",)), reference, reference)
+    assert (same.recall_at_10, same.few_label_lead) == (1, 0)
+    assert same.cosine_min == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(["a"] * 9, "two classes or more"), (["a"] * 9 + ["b"] * 5, "5 images of 'b'")],
+)
+def test_too_little_to_measure_on_is_refused(labels: list[str], message: str):
+    images = np.zeros((len(labels), 1, 1, 3), np.uint8)
+    with pytest.raises(PackageError, match=message):
+        check_labelled(Labelled(images, labels, ("few",)))
+
+
+def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: Path):
+    empty = variants_home.parent / "photos" / "china"
+    cases = [
+        (["export", "tiny", "--precision", "fp8"], "'fp8' is none of fp16, bf16, int8"),
+        (["export", "tiny", "--precision", "int8"], "give --data"),
+        (["export", "tiny", "--precision", "int8", "--data", empty], "two classes"),
+        (["export", "tinny", "--precision", "int8", "--data", empty], "tinny"),
+        (["export", "tiny@1", "--triton", "m", "--precision", "int8"], "has no int8 variant"),
+        (["export", "tiny", "--triton", "m", "--backend", "tensorrt"], "device gpu"),
+    ]
+    for arguments, message in cases:
+        done = zoo(*arguments, home=variants_home)
+        assert done.returncode in (1, 2)
+        assert message in " ".join(done.stderr.replace("│", " ").split()), arguments
+        assert "Traceback" not in done.stderr
+    assert [p.name for p in sorted((variants_home / "packages" / "tiny").glob("[!.]*"))] == [
+        "1",
+        "2",
+    ]
+
+
+def test_the_bench_measures_every_way(package: Package, variants_home: Path):
+    done = zoo("bench", "tiny", "--seconds", "0.2", "--batch", "8", "--json", home=variants_home)
+    assert done.returncode == 0, done.stderr
+    results = {row.get("variant"): row for row in json.loads(done.stdout)["results"]}
+    assert {"onnxruntime-fp32", "onnxruntime-fp16", "onnxruntime-int8", "openvino-fp32"} < {
+        *results
+    }
+    assert results["onnxruntime-fp32"]["mixes"]
+    assert not results["openvino-int8"]["mixes"]
+    assert all(row["images_per_second"] > 0 for row in results.values() if "error" not in row)
+    size = results["onnxruntime-int8"]["file_bytes"]
+    assert size == package.manifest.files["encoder.int8.onnx"].bytes
+
+
+def test_a_triton_repository_serves_one_precision(package: Package, tmp_path: Path):
+    write_repository([package], tmp_path, Serving("python", precision="int8"))
+    folder = tmp_path / "tiny"
+    assert {path.name for path in (folder / "2").iterdir()} == {"encoder.onnx", "model.py"}
+    graph = (folder / "2" / "encoder.onnx").read_bytes()
+    assert graph == (package.path / "encoder.int8.onnx").read_bytes()
+    config = text_format.Parse(
+        (folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig()
+    )
+    assert config.parameters["space.2"].string_value == space_of(package.manifest, "int8")
+    assert config.parameters["variant"].string_value == "python-cpu-int8"
+
+
+needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+
+
+@needs_no_gpu
+def test_a_plan_without_a_gpu_is_refused_with_what_is_missing(package: Package, tmp_path: Path):
+    with pytest.raises(RuntimeUnavailableError, match=r"here is missing.*NVIDIA GPU"):
+        check_tensorrt()
+    with pytest.raises(RuntimeUnavailableError, match="here is missing"):
+        build_plan(package, tmp_path / "plans", "fp16")
+    assert not (tmp_path / "plans").exists()
+
+
+MACHINE = Machine(gpu="NVIDIA L4", compute_capability="8.9", tensorrt="11.4.0")
+
+
+@pytest.mark.parametrize(
+    ("machine", "precision", "message"),
+    [
+        (MACHINE.model_copy(update={"gpu": "NVIDIA A10"}), "fp16", "GPU NVIDIA L4.*NVIDIA A10"),
+        (MACHINE.model_copy(update={"tensorrt": "11.5.0"}), "fp16", r"TensorRT 11\.4\.0.*11\.5\.0"),
+        (MACHINE, "int8", "built for the space"),
+    ],
+    ids=["gpu", "tensorrt", "precision"],
+)
+def test_a_plan_for_something_else_is_refused(
+    package: Package, tmp_path: Path, machine: Machine, precision, message: str
+):
+    folder = tmp_path / "tiny" / "2"
+    folder.mkdir(parents=True)
+    plan = Plan(
+        name="tiny", version="2", space=package.manifest.space, precision="fp16",
+        batches=Batches(), machine=MACHINE,
+        parity=Parity(cosine_min=1, cosine_mean=1, max_relative_error=0),
+    )  # fmt: skip
+    (folder / "plan.json").write_text(plan.model_dump_json())
+    assert read_plan(tmp_path, package, "fp16", MACHINE) == plan
+    with pytest.raises(PackageError, match=message):
+        read_plan(tmp_path, package, precision, machine)
+
+
+def test_a_folder_without_a_plan_says_how_to_build_one(package: Package, tmp_path: Path):
+    with pytest.raises(PackageError, match=r"no plan is here.*--tensorrt"):
+        read_plan(tmp_path, package, "fp16", MACHINE)
+    (tmp_path / "tiny" / "2").mkdir(parents=True)
+    (tmp_path / "tiny" / "2" / "plan.json").write_text("{}")
+    with pytest.raises(PackageError, match="not the record of a plan"):
+        read_plan(tmp_path, package, "fp16", MACHINE)

@@ -1,0 +1,122 @@
+"""How fast and how exact each way is that this machine can execute an encoder."""
+
+import importlib.util
+import logging
+import multiprocessing
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.manifest import Parity, Precision
+from zoo.package import Package
+from zoo.runtimes.golden import agreement, read_golden
+from zoo.runtimes.onnx import devices
+from zoo.runtimes.open import open_runtime
+from zoo.runtimes.openvino import graph_read
+from zoo.runtimes.protocol import Execution
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one execution was measured to do.
+
+    images_per_second: of the fastest of many batches, which other work on the machine disturbs
+    least. parity: on the golden images. memory: the most that the process held, in bytes.
+    file_bytes: of the graph and the weights that it reads.
+    """
+
+    execution: Execution
+    variant: str
+    images_per_second: float
+    parity: Parity
+    memory: int
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one execution could not be measured."""
+
+    execution: Execution
+    reason: str
+
+
+def executions(package: Package, threads: int = 0) -> Iterator[Execution]:
+    """The ways that could work here: installed runtimes, precisions that the package has."""
+    precisions: tuple[Precision, ...] = ("fp32", *package.manifest.variants)
+    for device in devices():
+        for precision in precisions:
+            if precision != "bf16" or device != "cpu":  # ONNX Runtime has none on a CPU
+                yield Execution("onnxruntime", precision, device, threads)
+    if importlib.util.find_spec("openvino"):
+        rounded: tuple[Precision, ...] = ("bf16",)  # which needs no variant
+        for precision in dict.fromkeys(precisions + rounded):
+            yield Execution("openvino", precision, threads=threads)
+
+
+def bench(
+    package: Package, ways: Iterable[Execution], batch: int = 32, seconds: float = 3.0
+) -> Iterator[Figures | Failure]:
+    """Measure each of `ways` in a process of its own, one after the other.
+
+    A process that dies, as on a processor that announces instructions it lacks, is a failure of
+    that one alone.
+    """
+    for way in ways:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            try:
+                yield pool.submit(_measure, package, way, batch, seconds).result()
+            except ZooError as error:
+                yield Failure(way, str(error))
+            except BrokenProcessPool:
+                yield Failure(way, "the process died: this machine cannot run it")
+
+
+def fastest(package: Package, threads: int = 0) -> Execution:
+    """The fastest way here among those that mix with the reference, measured for a second each.
+
+    Raises:
+        zoo.errors.ZooError: none works.
+    """
+    mixing = [w for w in executions(package, threads) if package.manifest.mixes(w.precision)]
+    found = list(bench(package, mixing, seconds=1.0))
+    measured = [figures for figures in found if isinstance(figures, Figures)]
+    for failure in found:
+        if isinstance(failure, Failure):
+            _log.warning("%s: %s", failure.execution, failure.reason)
+    if not measured:
+        return Execution(threads=threads)  # which says what is missing
+    best = max(measured, key=lambda figures: figures.images_per_second)
+    speeds = ", ".join(f"{f.variant} {f.images_per_second:.0f} images/s" for f in measured)
+    _log.info("%s runs on %s (%s)", package.manifest.reference, best.variant, speeds)
+    return best.execution
+
+
+def _measure(package: Package, way: Execution, batch: int, seconds: float) -> Figures:
+    runtime = open_runtime(package, way)
+    golden = read_golden(package.golden)
+    parity = agreement(runtime.embed(golden.images), golden.embeddings)
+    images = np.resize(golden.images, (batch, *golden.images.shape[1:]))
+    quickest, end = float("inf"), time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end or quickest == float("inf"):
+        runtime.embed(images)
+        quickest = min(quickest, time.perf_counter() - start)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Figures(
+        way, runtime.variant, batch / quickest, parity, memory, _file_bytes(package, way)
+    )
+
+
+def _file_bytes(package: Package, way: Execution) -> int:
+    read = graph_read if way.runtime == "openvino" else Package.graph_of
+    graph = read(package, way.precision)
+    weights = package.weights.stat().st_size if graph == package.graph else 0
+    return graph.stat().st_size + weights

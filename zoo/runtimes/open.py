@@ -1,0 +1,27 @@
+"""Opening a package's encoder, proven."""
+
+from zoo.package import Package
+from zoo.runtimes.golden import check_golden
+from zoo.runtimes.onnx import open_onnx
+from zoo.runtimes.openvino import open_openvino
+from zoo.runtimes.protocol import Execution, Runtime
+from zoo.runtimes.triton import open_triton
+
+
+def open_runtime(package: Package, execution: Execution | None = None) -> Runtime:
+    """The package's encoder, proven on its golden vectors.
+
+    A Triton server that is not there yet is proven when it first answers.
+
+    Raises:
+        RuntimeUnavailableError: the runtime is not installed, or cannot do that here.
+        PackageError: the package has no graph of that precision.
+        GoldenMismatchError: the embeddings are not those that the package attests.
+    """
+    execution = execution or Execution()
+    if execution.runtime == "triton":
+        return open_triton(package, execution)
+    opener = open_openvino if execution.runtime == "openvino" else open_onnx
+    runtime: Runtime = opener(package, execution)
+    check_golden(package, runtime.variant, runtime.embed, runtime.precision)
+    return runtime

@@ -1,0 +1,76 @@
+"""OpenVINO on the CPU: bfloat16 arithmetic where the processor has it, and faster int8."""
+
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zoo.errors import PackageError, RuntimeUnavailableError
+from zoo.images import Pixels
+from zoo.manifest import Precision
+from zoo.package import Package
+from zoo.runtimes.protocol import Execution
+
+
+class OpenVinoRuntime:
+    """A compiled OpenVINO model of one of a package's graphs."""
+
+    concurrency = 1  # a second batch at the same time would only take the cores from the first
+
+    def __init__(self, request: Any, precision: Precision) -> None:
+        self._request, self._lock = request, Lock()
+        self.precision: Precision = precision
+        self.variant = f"openvino-{precision}"
+
+    def embed(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
+        with self._lock:  # a request holds the tensors of one run
+            results = self._request.infer([images])
+            embeddings: npt.NDArray[np.float32] = np.array(results[0], np.float32)
+        return embeddings
+
+
+def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
+    """Compile a package's graph.
+
+    bf16 needs no variant in the package: without one, the reference's weights are rounded.
+
+    Raises:
+        RuntimeUnavailableError: OpenVINO is not installed, or the processor lacks bfloat16.
+        PackageError: OpenVINO refuses the graph, or there is none of that precision.
+    """
+    try:
+        import openvino  # noqa: PLC0415 - an extra of its own
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            "OpenVINO is not installed: pip install 'encoder-zoo[openvino]'"
+        ) from error
+    rounds = execution.precision == "bf16"
+    graph = graph_read(package, execution.precision)
+    core = openvino.Core()
+    if rounds and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise RuntimeUnavailableError("this processor has no bfloat16 arithmetic: use fp32")
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all cores
+        "INFERENCE_PRECISION_HINT": "bf16" if rounds else "f32",
+    }
+    if execution.threads:
+        settings["INFERENCE_NUM_THREADS"] = str(execution.threads)
+    try:
+        model = core.compile_model(str(graph), "CPU", settings)
+    except Exception as error:  # the library raises RuntimeError for everything
+        raise PackageError(f"{graph}: OpenVINO refuses it ({error})") from error
+    return OpenVinoRuntime(model.create_infer_request(), execution.precision)
+
+
+def graph_read(package: Package, precision: Precision) -> Path:
+    """The graph that a precision is computed from.
+
+    Raises:
+        PackageError: the package has no such variant.
+    """
+    if precision == "bf16" and precision not in package.manifest.variants:
+        return package.graph
+    return package.graph_of(precision)
