@@ -43,7 +43,7 @@ class Package:
             PackageError: the package has no such variant.
         """
         name = graph_name(precision)
-        if name not in self.manifest.files:
+        if name != GRAPH and name not in self.manifest.files:
             present = ", ".join(("fp32", *self.manifest.variants))
             raise PackageError(
                 f"{self.manifest.reference} has no {precision} variant (it has {present}): make "

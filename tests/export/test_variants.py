@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,33 +103,37 @@ def _needs_bf16(execution: Execution):
 def test_what_agrees_too_little_has_a_space_of_its_own(package: Package):
     manifest = package.manifest
     assert manifest.mixes("fp16")
-    assert space_of(manifest, "fp16") == manifest.space
-    spaces = {space_of(manifest, precision) for precision in ("fp32", "bf16", "int8")}
+    assert space_of(manifest, "fp16") == space_of(manifest, "fp32") == manifest.space
     assert not manifest.mixes("int8")
-    assert len(spaces) == 3
-    assert all(len(space) == 64 for space in spaces)
+    assert re.fullmatch("[0-9a-f]{64}", space_of(manifest, "int8"))
+    assert space_of(manifest, "int8") != manifest.space
     strict = manifest.model_copy(update={"tolerance": 0.99999999})
-    assert space_of(strict, "fp16") != manifest.space
+    assert space_of(strict, "fp16") not in (manifest.space, space_of(manifest, "int8"))
 
 
 def test_folding_norms_changes_nothing(package: Package):
-    served = load_served(package).double()
+    served = load_served(package)
     images = torch.from_numpy(read_golden(package.golden).images)
     with torch.no_grad():
-        before = served.pool(images)[0]
+        before = served(images)
         fold_norms(served)
-        after = served.pool(images)[0]
+        after = served(images)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in served.modules())
-    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5 * float(before.abs().max()))
 
 
 def test_leaving_the_worst_layer_alone_pays(package: Package, tmp_path: Path):
-    """One kernel of a layer is a hundred times the others: alone, it takes all the digits."""
+    """Half of a layer's channels are made small and the next layer's kernels for them large.
+
+    The network computes the same, but the small channels are lost among 256 steps.
+    """
     served = load_served(package)
     fold_norms(served)
-    spoilt = served.encoder.layer2[0].conv1
+    block = served.encoder.layer2[0]
     with torch.no_grad():
-        spoilt.weight[:, 0] *= 100
+        block.conv1.weight[::2] /= 500
+        block.conv1.bias[::2] /= 500
+        block.conv2.weight[:, ::2] *= 500
     whole = tmp_path / "whole.onnx"
     write_whole(served, whole, {})
     images = np.concatenate([read_golden(package.golden).images] * 4)
@@ -176,12 +181,15 @@ def test_too_little_to_measure_on_is_refused(labels: list[str], message: str):
 
 
 def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: Path):
-    empty = variants_home.parent / "photos" / "china"
+    unlabelled = variants_home.parent / "photos" / "china"
     cases = [
         (["export", "tiny", "--precision", "fp8"], "'fp8' is none of fp16, bf16, int8"),
         (["export", "tiny", "--precision", "int8"], "give --data"),
-        (["export", "tiny", "--precision", "int8", "--data", empty], "two classes"),
-        (["export", "tinny", "--precision", "int8", "--data", empty], "tinny"),
+        (
+            ["export", "tiny", "--precision", "int8", "--data", unlabelled],
+            "a folder of images for each class",
+        ),
+        (["export", "tinny", "--precision", "int8", "--data", unlabelled], "tinny"),
         (["export", "tiny@1", "--triton", "m", "--precision", "int8"], "has no int8 variant"),
         (["export", "tiny", "--triton", "m", "--backend", "tensorrt"], "device gpu"),
     ]

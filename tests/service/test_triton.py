@@ -27,7 +27,9 @@ from tests.service.conftest import (
 )
 from tests.service.triton import Triton
 from zoo.images import read_square
+from zoo.package import read_package
 from zoo.runtimes import open_onnx, read_golden
+from zoo.space import space_of
 from zoo.store import builtin_package
 
 URL = "/v1/embeddings"
@@ -200,6 +202,30 @@ def test_another_space_is_refused_with_the_reason(triton: Triton, tmp_path: Path
         run_gateway(tmp_path / "home", **on(triton)),
     ):
         pass
+
+
+def test_a_precision_is_served_in_its_own_space(variants_home: Path, tmp_path: Path):
+    package = read_package(variants_home / "packages" / "tiny" / "2")
+    write_repository([package], tmp_path / "models", Serving("python", precision="int8"))
+    server = Triton(tmp_path / "models", tmp_path)
+    server.start()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "packages").symlink_to(variants_home / "packages")
+    settings = {**on(server), "ZOO_MODELS": "tiny@2", "ZOO_PRECISION": "int8"}
+    try:
+        with run_gateway(home, **settings) as gateway, gateway.client() as client:
+            found = check_answer(client.post(URL, files=parts(photos("china", 3))))
+            assert found["variant"] == "triton-python-cpu-int8"
+            assert found["space"] == space_of(package.manifest, "int8")
+        settings["ZOO_PRECISION"] = "fp32"
+        with (
+            pytest.raises(pytest.fail.Exception, match=r"not [0-9a-f]{64} of tiny@2 in fp32"),
+            run_gateway(home, **settings),
+        ):
+            pass
+    finally:
+        server.kill()
 
 
 def test_ctrl_c_stops_it_cleanly(triton: Triton, start_gateway: Callable[..., Gateway]):

@@ -135,7 +135,10 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
     first = min(_CALIBRATION, len(read) // 5)
     calibration, rest = read[:first], [(label, image) for label, image in read[first:] if label]
     if not first or not rest:
-        raise ZooError(f"{sources[0]}: too few readable images with labels")
+        raise ZooError(
+            f"{sources[0]}: too few readable images with labels: give a folder that holds a folder "
+            "of images for each class"
+        )
     names = tuple(source.stem for source in sources)
     images = np.stack([image for _, image in rest])
     return np.stack([image for _, image in calibration]), Labelled(
