@@ -1,14 +1,16 @@
 """Golden vectors decide: a runtime serves what the package attests, or it does not serve."""
 
 import json
+import shutil
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from zoo.errors import GoldenMismatchError, PackageError
 from zoo.package import file_digest, read_package
-from zoo.runtimes import check_golden, open_onnx, open_runtime, read_golden
+from zoo.runtimes import Execution, check_golden, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import write_golden
 
 
@@ -118,3 +120,23 @@ def test_a_graph_that_the_runtime_refuses(make_package):
     (folder / "encoder.onnx").write_bytes(b"nonsense")
     with pytest.raises(PackageError, match=r"encoder\.onnx.*refuses"):
         open_onnx(refreshed(folder))
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_weights_outside_of_the_package_are_refused(make_package, runtime, inside):
+    pytest.importorskip(runtime)
+    folder = make_package()
+    graph = onnx.load(folder / "encoder.onnx", load_external_data=False)
+    shutil.copyfile(folder / "encoder.safetensors", folder.parent / "secret")
+    path = "encoder.safetensors" if inside else "../secret"
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = path if entry.key == "location" else entry.value
+    (folder / "encoder.onnx").write_bytes(graph.SerializeToString())
+    package = refreshed(folder)
+    if inside:
+        open_runtime(package, Execution(runtime))
+        return
+    with pytest.raises(PackageError, match="refuses"):
+        open_runtime(package, Execution(runtime))

@@ -10,19 +10,21 @@ import typer
 
 from zoo.commands.console import known_errors, need, stderr, stdout
 from zoo.errors import ZooError
-from zoo.manifest import Lowered, Precision
 
 if TYPE_CHECKING:
     from export.cost import Labelled
     from export.quantize import Progress
     from zoo.images import InputBlock, Pixels
+    from zoo.manifest import Lowered, Precision
 
 _CALIBRATION, _MEASURED = 512, 2000
 """Images that int8 takes its ranges from, and images that the cost of a variant is measured on."""
 
 
-def precisions(given: Sequence[str] | None) -> list[Lowered]:
+def precisions(given: Sequence[str] | None) -> "list[Lowered]":
     """The precisions of `--precision`, checked."""
+    from zoo.manifest import Lowered  # noqa: PLC0415
+
     known = get_args(Lowered)
     for name in given or ():
         if name not in known:
@@ -33,7 +35,7 @@ def precisions(given: Sequence[str] | None) -> list[Lowered]:
     return [name for name in known if name in (given or ())]
 
 
-def single(given: Sequence[Lowered]) -> Precision:
+def single(given: "Sequence[Lowered]") -> "Precision":
     """The one precision to serve."""
     if len(given) > 1:
         raise typer.BadParameter("give one precision to serve", param_hint="--precision")
@@ -45,7 +47,7 @@ def write_triton(
     folder: Path,
     backend: Any,
     device: Any,
-    precision: Precision,
+    precision: "Precision",
     plans: Path | None,
 ) -> None:
     """A Triton model repository."""
@@ -59,7 +61,7 @@ def write_triton(
         stdout().print(folder / written, markup=False)
 
 
-def write_plan(models: list[str], folder: Path, precision: Precision, data: list[Path]) -> None:
+def write_plan(models: list[str], folder: Path, precision: "Precision", data: list[Path]) -> None:
     """A TensorRT plan of one model."""
     from export.tensorrt import build_plan, check_tensorrt  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
@@ -77,7 +79,7 @@ def write_plan(models: list[str], folder: Path, precision: Precision, data: list
 
 
 def write_variants(
-    models: list[str], version: str | None, wanted: list[Lowered], data: list[Path]
+    models: list[str], version: str | None, wanted: "list[Lowered]", data: list[Path]
 ) -> None:
     """A further version of one model."""
     need("torch", "onnx", "onnxscript", "onnxruntime")
@@ -168,7 +170,7 @@ def _read(
     yield from (found[row] for row in rng.permutation(len(found)))
 
 
-def _print_costs(variants: dict[Lowered, Any]) -> None:
+def _print_costs(variants: "dict[Lowered, Any]") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, header_style="bold")
