@@ -90,19 +90,22 @@ async def compare(
             answer = await client.infer(package.manifest.name, inputs[number % len(inputs)])
             assert answer.as_numpy("embedding").shape == (1, package.manifest.dim)
 
-        connections = [await Http.open(url) for _ in range(callers)]
+        connections: list[Http] = []
         requests = [request(data) for data in files]
 
         async def ask_gateway(number: int) -> None:
             await connections[number % callers].post(requests[number // callers % len(requests)])
 
-        for asked in (ask_triton, ask_gateway):  # connections and caches warm up
-            await measure(asked, callers, 1.0)
-        for _ in range(given.rounds):
-            direct.append(await measure(ask_triton, callers, given.seconds))
-            through.append(await measure(ask_gateway, callers, given.seconds))
-        for connection in connections:
-            connection.writer.close()
+        for number in range(given.rounds + 1):
+            for connection in connections:
+                connection.writer.close()
+            # Anew, since the gateway closes those that were idle while Triton was asked.
+            connections[:] = [await Http.open(url) for _ in range(callers)]
+            found = await measure(ask_gateway, callers, given.seconds)
+            asked = await measure(ask_triton, callers, given.seconds)
+            if number:  # the first round warms up
+                through.append(found)
+                direct.append(asked)
     (triton_rate, triton_ms), (rate, ms) = (
         [statistics.median(column) for column in zip(*rounds, strict=True)]
         for rounds in (direct, through)

@@ -11,6 +11,7 @@ from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     from zoo.package import Package
+    from zoo.runtimes import Execution
 
 
 def verify(
@@ -20,7 +21,9 @@ def verify(
     everything: Annotated[bool, typer.Option("--all", help="Every installed model.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check models: every file's digest, the space, and the golden vectors on this machine.
+    """Check models: every file's digest, the space, and the golden vectors on every runtime here.
+
+    The figure is the least cosine between what a runtime gives and what the model attests.
 
     Exits with 1 if one of them fails.
 
@@ -59,23 +62,43 @@ def _named(name: str) -> dict[str, Any]:
 
 def _checked(package: "Package") -> dict[str, Any]:
     from zoo.package import verify as verify_files  # noqa: PLC0415
-    from zoo.runtimes import check_golden, open_onnx  # noqa: PLC0415
+    from zoo.runtimes import Execution  # noqa: PLC0415
+    from zoo.runtimes.bench import executions  # noqa: PLC0415
 
     result: dict[str, Any] = {"model": package.manifest.reference, "ok": False}
+    attested = ("fp32", *package.manifest.variants)
     try:
         verify_files(package)
-        runtime = open_onnx(package)
-        parity = check_golden(package, runtime.variant, runtime.embed)
+        ways = [way for way in executions(package) if way.precision in attested]
+        runtimes = [_proven(package, way) for way in ways or [Execution()]]
     except ZooError as error:
         return result | {"error": str(error)}
-    return result | {"ok": True, "variant": runtime.variant} | parity.model_dump()
+    if all("skipped" in runtime for runtime in runtimes):
+        return result | {"error": runtimes[0]["skipped"]}
+    return result | {"ok": True, "runtimes": runtimes}
+
+
+def _proven(package: "Package", way: "Execution") -> dict[str, Any]:
+    """The agreement of one runtime, or why it cannot run here."""
+    from zoo.errors import RuntimeUnavailableError  # noqa: PLC0415
+    from zoo.runtimes import check_golden, open_runtime  # noqa: PLC0415
+
+    try:
+        runtime = open_runtime(package, way)
+    except RuntimeUnavailableError as error:
+        return {"variant": f"{way.runtime}-{way.precision}", "skipped": str(error)}
+    parity = check_golden(package, runtime.variant, runtime.embed, runtime.precision)
+    return {"variant": runtime.variant} | parity.model_dump()
 
 
 def _print(result: dict[str, Any]) -> None:
     if result["ok"]:
+        seen = [
+            f"{r['variant']} {r.get('skipped') or format(r['cosine_min'], '.7f')}"
+            for r in result["runtimes"]
+        ]
         stdout().print(
-            f"{result['model']}: files, space and golden vectors hold "
-            f"({result['variant']}, least cosine {result['cosine_min']:.7f})",
+            f"{result['model']}: files, space and golden vectors hold ({'; '.join(seen)})",
             markup=False,
         )
     else:
