@@ -66,12 +66,13 @@ def draw(lines: list[dict], path: Path) -> None:
 
     lines = sorted(lines, key=lambda line: line["speed"])
     names = [f"{line['variant']}{'' if line['mixes'] else ' *'}" for line in lines]
-    figure, axes = plt.subplots(1, 3, figsize=(11, 0.45 * len(lines) + 1.4), sharey=True)
+    figure, axes = plt.subplots(1, 4, figsize=(13, 0.45 * len(lines) + 1.4), sharey=True)
     columns = (
         ("speed", "times ONNX Runtime fp32", [line["speed"] for line in lines], "{:.2f}"),
         ("1 - cosine (mean)", "golden images, log scale",
-         [max(1 - line["cosine_mean"], 1e-8) for line in lines], "{:.0e}"),
+         [max(1 - line["cosine_mean"], 1e-13) for line in lines], "{:.0e}"),
         ("files", "MB", [line["file_bytes"] / 1e6 for line in lines], "{:.0f}"),
+        ("memory", "MB of the process", [line["memory_bytes"] / 1e6 for line in lines], "{:.0f}"),
     )  # fmt: skip
     for axis, (title, unit, values, form) in zip(axes, columns, strict=True):
         bars = axis.barh(names, values, color="#4477aa")
