@@ -1,6 +1,10 @@
 """Golden vectors decide: a runtime serves what the package attests, or it does not serve."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +122,24 @@ def test_a_graph_that_the_runtime_refuses(make_package):
     (folder / "encoder.onnx").write_bytes(b"nonsense")
     with pytest.raises(PackageError, match=r"encoder\.onnx.*refuses"):
         open_onnx(refreshed(folder))
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    """Its telemetry would leave a device identifier and a database of events behind."""
+    (tmp_path / "home").mkdir()
+    code = """
+from zoo.runtimes import open_runtime, read_golden
+from zoo.store import builtin_package
+package = builtin_package()
+open_runtime(package).embed(read_golden(package.golden).images)
+"""
+    # ONNX Runtime keeps quiet by itself where CI is set.
+    inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        env={**inherited, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""},
+        check=True,
+        timeout=240,
+    )
+    assert list((tmp_path / "home").iterdir()) == []
