@@ -19,7 +19,8 @@ RUN /opt/zoo/bin/pip install --no-deps --force-reinstall .
 
 FROM python:3.11.14-slim-bookworm
 # A volume takes the owner of the folder that it is first mounted over.
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data zoo \
+RUN groupadd --gid 10001 zoo \
+    && useradd --uid 10001 --gid zoo --no-create-home --home-dir /data zoo \
     && install -d -o zoo -g zoo /data /models /var/cache/tensorrt
 COPY --from=build /opt/zoo /opt/zoo
 ENV PATH=/opt/zoo/bin:$PATH ZOO_HOME=/data HOST=0.0.0.0 PORT=8000 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
