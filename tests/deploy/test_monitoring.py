@@ -15,15 +15,17 @@ import httpx
 import pytest
 import yaml
 
+from export.triton import write_repository
 from tests.service.conftest import Gateway, parts, photos, run_gateway, wait_for
+from tests.service.triton import Triton
+from zoo.store import builtin_package
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "gateway.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
 
-# What nothing here sets off: an entry dropped from the queue, and a Triton, which has a test of
-# its own in tests/service.
+# What a gateway on the CPU has no figure of: an image dropped from the queue, and Triton's.
 SILENT = re.compile(r"zoo_dropped_images_total|\bnv_\w+")
 
 
@@ -57,6 +59,20 @@ def test_the_gateway_exports_what_the_dashboard_and_the_alerts_show(gateway: Gat
         for name in re.findall(r"\b(?:zoo|process|up)\w*(?=[{\[)\s]|$)", expression):
             base = re.sub("_(bucket|sum|count)$", "", name)
             assert name in exported or exported[base] == "histogram", expression
+
+
+def test_triton_exports_what_the_dashboard_shows(tmp_path: Path):
+    """But for the GPU's own figures, which it has only where there is one."""
+    write_repository([builtin_package()], tmp_path / "models", "python")
+    server = Triton(tmp_path / "models", tmp_path)
+    server.start()
+    try:
+        text = httpx.get(f"{server.url('metrics')}/metrics").text
+    finally:
+        server.kill()
+    exported = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    shown = set(re.findall(r"\bnv_\w+", " ".join(EXPRESSIONS)))
+    assert shown - exported == {"nv_gpu_utilization", "nv_gpu_memory_used_bytes"}
 
 
 def alert_expressions() -> list[str]:
