@@ -35,7 +35,7 @@ exec chroot "$root" setpriv --reuid "$user" --regid "$group" --clear-groups \
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The last stage, over Debian's Python in place of the official image."""
     if os.geteuid() or shutil.which("debootstrap") is None:
         pytest.skip("this needs root, and debootstrap")
@@ -45,12 +45,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     subprocess.run([*command, work / "base"], check=True)
     if authorities := os.environ.get("PIP_CERT"):
         shutil.copy(authorities, work / "base" / authorities.lstrip("/"))
-    return build(ROOT / "Dockerfile", work / "base", work)
+    yield build(ROOT / "Dockerfile", work / "base", work)
+    shutil.rmtree(work)  # gigabytes, which pytest would keep
 
 
 def confined(image: Stage, *command: str, **env: str) -> subprocess.Popen[bytes]:
     """Start a command as a container of the image would run it."""
-    unshare = ["unshare", "--mount", "--fork", "--kill-child", "sh", "-ec", CONFINED, "sh"]
+    unshare = ["unshare", "--mount", "sh", "-ec", CONFINED, "sh"]  # the command takes its place
     variables = {**image.env, "HOME": "/data", **env}
     return subprocess.Popen(
         [*unshare, image.root, *image.user.split(":"), *command],
