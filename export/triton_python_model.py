@@ -3,8 +3,11 @@
 It runs in Triton's own Python, which needs NumPy and ONNX Runtime and nothing of this project.
 """
 
+import os
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read when ONNX Runtime is loaded
 
 import numpy as np
 import onnxruntime as ort

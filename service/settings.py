@@ -1,11 +1,18 @@
-"""Every setting of the gateway, read from `ZOO_*` environment variables."""
+"""Every setting of the gateway, read from `ZOO_*` environment variables, or from files."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import DirectoryPath, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from zoo.images import MAX_PIXELS
 from zoo.manifest import Precision
@@ -71,6 +78,26 @@ class Settings(BaseSettings):
         "127.0.0.1:8001", description="host:port of Triton's gRPC service, for that runtime"
     )
     threads: int = Field(0, ge=0, description="CPU threads of an encoder; 0: one a core")
+    secrets_dir: DirectoryPath | None = Field(
+        None,
+        description="folder of files named as these variables, such as `zoo_database_url`, each "
+        "with a value that the environment does not give",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the secrets' folder, where there is one."""
+        folder = os.environ.get("ZOO_SECRETS_DIR", "")
+        if not folder or not Path(folder).is_dir():  # the field's own check says what is wrong
+            return init_settings, env_settings
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
 
     @field_validator("models", mode="before")
     @classmethod

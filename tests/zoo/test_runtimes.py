@@ -1,7 +1,11 @@
 """Golden vectors decide: a runtime serves what the package attests, or it does not serve."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -140,3 +144,24 @@ def test_weights_outside_of_the_package_are_refused(make_package, runtime, insid
         return
     with pytest.raises(PackageError, match="refuses"):
         open_runtime(package, Execution(runtime))
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    """Its telemetry would leave a device identifier and a database of events behind."""
+    (tmp_path / "home").mkdir()
+    code = """
+from zoo.runtimes import open_runtime, read_golden
+from zoo.store import builtin_package
+package = builtin_package()
+open_runtime(package).embed(read_golden(package.golden).images)
+"""
+    # ONNX Runtime keeps quiet by itself where CI is set.
+    inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        env={**inherited, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""},
+        check=True,
+        timeout=240,
+    )
+    assert list((tmp_path / "home").iterdir()) == []
