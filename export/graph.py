@@ -13,6 +13,9 @@ from zoo.encoders import ServedEncoder
 from zoo.manifest import WEIGHTS
 from zoo.space import tensor_layout
 
+OPSET = 22
+"""The first in which convolutions take bfloat16. Triton's containers read up to 23."""
+
 
 def halved(served: ServedEncoder) -> dict[str, Tensor]:
     """Matrices and kernels in float16, vectors (biases, statistics) in float32.
@@ -64,6 +67,7 @@ def _trace(served: ServedEncoder) -> torch.onnx.ONNXProgram:
             input_names=["images"],
             output_names=["embedding"],
             dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+            opset_version=OPSET,
             optimize=False,  # it would fold the norms into the kernels, away from the weights file
             verbose=False,
         )

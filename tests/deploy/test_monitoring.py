@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from export.triton import write_repository
+from export.triton import Serving, write_repository
 from tests.service.conftest import Gateway, parts, photos, run_gateway, wait_for
 from tests.service.triton import Triton
 from zoo.store import builtin_package
@@ -63,7 +63,7 @@ def test_the_gateway_exports_what_the_dashboard_and_the_alerts_show(gateway: Gat
 
 def test_triton_exports_what_the_dashboard_shows(tmp_path: Path):
     """But for the GPU's own figures, which it has only where there is one."""
-    write_repository([builtin_package()], tmp_path / "models", "python")
+    write_repository([builtin_package()], tmp_path / "models", Serving("python"))
     server = Triton(tmp_path / "models", tmp_path)
     server.start()
     try:
