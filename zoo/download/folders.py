@@ -3,11 +3,12 @@
 Safe on a network file system, where file locks may do nothing: no lock is taken. Every pull works
 in a folder of its own, `<key>.<random>`, which says whose it is from the moment it can be seen.
 One that an earlier pull left is taken over by renaming it, which only one of many can do; whoever
-tries says before that it is no longer left. It is left when its `owner.json` is gone, or names a process
-that no longer runs on this machine, or was not touched for two minutes (by the file system's own
-clock; a thread touches it as long as its owner lives). Should that ever be judged wrongly, the
-former owner finds its folder gone and stops; until then it wrote bytes of the same file at the
-same places, for a part only grows by one version of a file, and begins anew in a new one.
+tries says before that it is no longer left. It is left when its `owner.json` is gone, or names a
+process that no longer runs on this machine, or was not touched for two minutes (by the file
+system's own clock; a thread touches it as long as its owner lives). Should that ever be judged
+wrongly, the former owner finds its folder gone and stops; until then it wrote bytes of the same
+file at the same places, for a part only grows by one version of a file, and begins anew in a new
+one.
 """
 
 import glob
@@ -53,7 +54,7 @@ class Unfinished:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in _files(folder):
         with suppress(OSError):
             total += path.lstat().st_size
     return total
@@ -93,7 +94,7 @@ def private_folder(key: str) -> Iterator[Path]:
         beat.join()
         _mine.discard(folder)
         (folder / _OWNER).unlink(missing_ok=True)
-        if not any(path.is_file() for path in folder.rglob("*")):
+        if not any(_files(folder)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -157,6 +158,12 @@ def _is_live(folder: Path, now: float) -> bool:
         if not _runs(pid):
             return False
     return now - touched < _STALE
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder; one that vanishes meanwhile is an error to `rglob`, not here."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
 
 
 def _runs(pid: int) -> bool:

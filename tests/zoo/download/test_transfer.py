@@ -296,7 +296,7 @@ def test_two_pulls_at_once_are_both_whole(site):
 
 
 def test_pulls_that_begin_together_share_no_folder():
-    for number in range(20):
+    for number in range(10):
         gate, folders = threading.Barrier(8), []
 
         def pull(key, gate=gate, folders=folders):
