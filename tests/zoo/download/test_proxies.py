@@ -4,6 +4,8 @@ import select
 import socket
 import threading
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -44,7 +46,7 @@ def serve(client, asked):
         if method == "CONNECT":
             client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
-            server.sendall(head)
+            server.sendall(head.replace(f"http://{address}".encode(), b"", 1))
         while True:
             for ready in select.select([client, server], [], [])[0]:
                 data = ready.recv(65536)
@@ -71,6 +73,17 @@ def test_downloads_go_through_the_proxy_that_is_named(site, monkeypatch):
         monkeypatch.setenv("HTTPS_PROXY", url)
         assert get(f"{site.url}/weights.bin") == CONTENT
     assert asked == [("CONNECT", f"localhost:{site.port}", True)]
+
+
+def test_a_server_without_tls_is_asked_through_its_own_proxy(site, monkeypatch):
+    handler = partial(SimpleHTTPRequestHandler, directory=site.www)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, proxy() as (url, asked):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTP_PROXY", url)
+        address = f"http://127.0.0.1:{server.server_port}/weights.bin"
+        assert get(address) == CONTENT
+        server.shutdown()
+    assert asked == [("GET", address, True)]
 
 
 def test_hosts_of_no_proxy_are_asked_directly(site, monkeypatch):
