@@ -42,8 +42,9 @@ def pull_entry(
             try:
                 digests = _fetch_all(source, folder, client, progress)
             except DownloadError as error:
-                reasons.append(str(error))
-                progress.note(str(error))
+                if str(error) not in reasons:  # --offline is one reason for all
+                    reasons.append(str(error))
+                    progress.note(str(error))
                 continue
             files = {file.name: folder / "whole" / file.name for file in source.files}
             origin = tuple(

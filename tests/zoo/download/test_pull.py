@@ -204,6 +204,7 @@ def test_a_store_that_cannot_be_written_says_so(registry):
     server, _ = registry()
     _, error = zoo("pull", "tiny", "--registry", f"{server.url}/zoo", ZOO_HOME="/sys/zoo", code=1)
     assert "/sys/zoo" in error
+    assert "let ZOO_HOME name a folder of your own" in error
 
 
 CHECKPOINT = np.random.default_rng(0).bytes(400_000)
