@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -151,9 +151,10 @@ def leftovers(older_than: float = 24 * 3600) -> list[Path]:
     """Private folders whose maker died: untouched for so many seconds."""
     found = []
     for folder in (zoo_home() / "packages").glob("*/.*-*"):
-        touched = max(p.stat().st_mtime for p in (folder, *folder.rglob("*")))
-        if time.time() - touched > older_than:
-            found.append(folder)
+        with suppress(FileNotFoundError):  # its maker lives, and has just renamed it
+            touched = max(p.stat().st_mtime for p in (folder, *folder.rglob("*")))
+            if time.time() - touched > older_than:
+                found.append(folder)
     return sorted(found)
 
 

@@ -1,5 +1,7 @@
 """A public checkpoint becomes a package that gives the original's representation, or nothing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -222,3 +224,16 @@ def test_a_web_page_in_place_of_the_file_is_refused(refused, tmp_path):
     page = tmp_path / "page"
     page.write_text("<!doctype html>")
     refused(entry, {entry.sources[0].files[0].name: page}, "not a whole PyTorch file")
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(refused, tmp_path):
+    trace, entry = tmp_path / "trace", find("moco-v2-r50-200ep")
+
+    class Attack:
+        def __reduce__(self):
+            return Path.touch, (trace,)
+
+    path = tmp_path / "attack"
+    torch.save({"state_dict": Attack()}, path)
+    refused(entry, {entry.sources[0].files[0].name: path}, "it would run code")
+    assert not trace.exists()

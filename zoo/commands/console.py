@@ -1,5 +1,6 @@
 """What the sub-commands share: messages, JSON, errors in one line, and what to install."""
 
+import errno
 import functools
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,8 +71,10 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             sys.stdout.flush()
         except BrokenPipeError:  # the reader, such as `head`, has what it wanted
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (ZooError, OSError) as error:
+        except ZooError as error:
             _fail(str(error))
+        except OSError as error:
+            _fail(_explained(error))
         except ImportError as error:
             name = (error.name or "").partition(".")[0]
             if name not in _EXTRAS:
@@ -107,6 +111,19 @@ def missing(module: str) -> str:
     """What to say when an optional module cannot be imported."""
     extra = _EXTRAS[module]
     return f"this needs {module}, which is not installed: pip install 'encoder-zoo[{extra}]'"
+
+
+def _explained(error: OSError) -> str:
+    """Without the number; and where the store refuses to be written, what to do."""
+    from zoo.store import zoo_home  # noqa: PLC0415
+
+    if not isinstance(error.filename, str):
+        return str(error)
+    message = f"{error.filename}: {error.strerror}"
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    if refused and Path(error.filename).is_relative_to(zoo_home()):
+        message += "; run this as the store's owner, or let ZOO_HOME name a folder of your own"
+    return message
 
 
 def _fail(message: str) -> None:

@@ -22,7 +22,8 @@ def search(
     from zoo.catalog import search as search_catalog  # noqa: PLC0415
 
     entries = search_catalog(words)
-    print_entries(entries, as_json)
+    if entries or as_json:
+        print_entries(entries, as_json)
     if not entries:
         raise UnknownModelError(
             f"the catalog has nothing with {' '.join(words)!r}: `zoo list --remote` lists all"

@@ -1,12 +1,14 @@
 """Private folders in `$ZOO_HOME/partial/`, one a pull, which a later pull goes on with.
 
 Safe on a network file system, where file locks may do nothing: no lock is taken. Every pull works
-in a folder of its own, `<key>.<random>`. One that an earlier pull left is taken over by renaming
-it, which only one of many can do. It is left when its `owner.json` is gone, or names a process
-that no longer runs on this machine, or was not touched for two minutes (by the file system's own
-clock; a thread touches it as long as its owner lives). Should that ever be judged wrongly, the
-former owner finds its folder gone and stops; until then it wrote bytes of the same file at the
-same places, for a part only grows by one version of a file, and begins anew in a new one.
+in a folder of its own, `<key>.<random>`, which says whose it is from the moment it can be seen.
+One that an earlier pull left is taken over by renaming it, which only one of many can do; whoever
+tries says before that it is no longer left. It is left when its `owner.json` is gone, or names a
+process that no longer runs on this machine, or was not touched for two minutes (by the file
+system's own clock; a thread touches it as long as its owner lives). Should that ever be judged
+wrongly, the former owner finds its folder gone and stops; until then it wrote bytes of the same
+file at the same places, for a part only grows by one version of a file, and begins anew in a new
+one.
 """
 
 import glob
@@ -52,7 +54,7 @@ class Unfinished:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in _files(folder):
         with suppress(OSError):
             total += path.lstat().st_size
     return total
@@ -79,8 +81,9 @@ def private_folder(key: str) -> Iterator[Path]:
     It stays for the next pull unless `discard` removes it.
     """
     partial().mkdir(parents=True, exist_ok=True)
-    folder = _claimed(key)
+    folder = partial() / f"{key}.{secrets.token_hex(4)}"
     _mine.add(folder)
+    _claim(key, folder)
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(folder / _OWNER, stop), daemon=True)
     beat.start()
@@ -91,7 +94,7 @@ def private_folder(key: str) -> Iterator[Path]:
         beat.join()
         _mine.discard(folder)
         (folder / _OWNER).unlink(missing_ok=True)
-        if not any(path.is_file() for path in folder.rglob("*")):
+        if not any(_files(folder)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -105,22 +108,27 @@ def discard(folder: Path) -> None:
     for path in {folder, *left}:
         with suppress(FileNotFoundError):  # another pull takes it, or removes it
             path.rename(path.with_name(f".gone-{secrets.token_hex(4)}"))
-    for gone in partial().glob(".gone-*"):
-        shutil.rmtree(gone, ignore_errors=True)
-
-
-def _claimed(key: str) -> Path:
     now = _now()
-    mine = partial() / f"{key}.{secrets.token_hex(4)}"
+    for gone in (*partial().glob(".gone-*"), *partial().glob(".new-*")):
+        with suppress(FileNotFoundError):
+            if gone.name.startswith(".gone-") or now - gone.stat().st_mtime > _STALE:
+                shutil.rmtree(gone, ignore_errors=True)
+
+
+def _claim(key: str, mine: Path) -> None:
+    """Let `mine` be the fullest folder that was left, or a new one."""
+    now = _now()
     left = [p for p in partial().glob(f"{glob.escape(key)}.*") if not _is_live(p, now)]
     for candidate in sorted(left, key=folder_bytes, reverse=True):
         with suppress(FileNotFoundError):  # another pull was first
+            _sign(candidate)
             candidate.rename(mine)
-            _sign(mine)
-            return mine
-    mine.mkdir()
-    _sign(mine)
-    return mine
+            _sign(mine)  # another pull may have signed it too
+            return
+    new = partial() / f".new-{secrets.token_hex(4)}"
+    new.mkdir()
+    _sign(new)
+    new.rename(mine)
 
 
 def _sign(folder: Path) -> None:
@@ -150,6 +158,12 @@ def _is_live(folder: Path, now: float) -> bool:
         if not _runs(pid):
             return False
     return now - touched < _STALE
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder; one that vanishes meanwhile is an error to `rglob`, not here."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
 
 
 def _runs(pid: int) -> bool:

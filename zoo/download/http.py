@@ -208,8 +208,8 @@ def _number(text: str | None) -> int | None:
 
 
 class _Offline(httpx.BaseTransport):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
         raise DownloadError(
-            f"{shown(request.url)}: not asked for, since --offline; pull without it, or "
-            "`zoo load` a file that was saved elsewhere"
+            "nothing is asked of the network, since --offline: pull without it, or `zoo load` a "
+            "file that was saved elsewhere"
         )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from zoo.download import first_use
 from zoo.download.claims import Claim, check_agreement, check_claims
 from zoo.download.part import Part
 from zoo.download.remote import Answer, Progress, Remote, TransientError
@@ -38,8 +37,8 @@ class Wanted:
 def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
     """Bring a file into `folder/whole/`, going on where an earlier pull stopped.
 
-    Its length and every digest that the caller, the server or an earlier download gave are
-    checked before it has its name.
+    Its length and every digest that the caller or the server gave are checked before it has its
+    name.
 
     Returns:
         Its SHA-256.
@@ -49,22 +48,18 @@ def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
         NoSpaceError: the disk has no room for it.
     """
     address = wanted.remote.address
-    pinned = any(c.algorithm == "sha256" and len(c.digest) == 64 for c in wanted.claims)
-    known = wanted.claims if pinned else (*wanted.claims, *first_use.held(address))
     try:
         part = Part(folder, wanted.name, address)
         try:
             digest = part.proven()
             if digest is None:
-                retrying(lambda: _attempt(wanted, known, part, progress), progress)
+                retrying(lambda: _attempt(wanted, part, progress), progress)
                 digest = part.digests()["sha256"]
                 part.finish()
-            check_claims(address, known, {"sha256": digest})
+            check_claims(address, wanted.claims, {"sha256": digest})
         finally:
             with suppress(OSError):  # a full disk has been reported
                 part.close()
-        if not pinned:
-            first_use.hold(address, digest)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -132,11 +127,11 @@ def check_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def _attempt(wanted: Wanted, known: tuple[Claim, ...], part: Part, progress: Progress) -> None:
+def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
     """Receive what is missing, and check the whole."""
     begun, version = part.offset, part.validator
     try:
-        _receive(wanted, known, part, progress)
+        _receive(wanted, part, progress)
     except TransientError as error:
         if error.stale:
             part.restart(None, None)
@@ -144,12 +139,12 @@ def _attempt(wanted: Wanted, known: tuple[Claim, ...], part: Part, progress: Pro
         raise
 
 
-def _receive(wanted: Wanted, known: tuple[Claim, ...], part: Part, progress: Progress) -> None:
+def _receive(wanted: Wanted, part: Part, progress: Progress) -> None:
     remote, begun = wanted.remote, part.offset
     # With every byte here, but killed before the checks: ask for what the server says of the file.
     complete = part.total is not None and part.offset == part.total
     with remote.open(*((0, None) if complete else (part.offset, part.validator))) as answer:
-        claims = (*known, *answer.claims)
+        claims = (*wanted.claims, *answer.claims)
         check_agreement(remote.address, claims)
         total = _total(wanted, answer, claims)
         if not (complete and answer.validator == part.validator and total == part.total):

@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import fsspec
 import httpx
@@ -35,10 +36,17 @@ def open_place(url: str, client: httpx.Client) -> Place:
     """The registry at an address: `https://`, a folder, or whatever fsspec knows, such as `s3://`.
 
     Raises:
-        ZooError: an address of no known kind, or software for it is missing.
+        ZooError: an address of no known kind, or with a password; or software for it is missing.
     """
     if url.startswith(("https://", "http://")):
         return HttpPlace(client, url.rstrip("/"))
+    if urlsplit(url).password is not None:
+        scheme = urlsplit(url).scheme
+        raise ZooError(
+            f"the {scheme}:// address of the registry holds a password, which would be shown in "
+            "messages: give it in the backend's environment variables or files instead, such as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     try:
         system, root = fsspec.core.url_to_fs(
             url, use_listings_cache=False, skip_instance_cache=True
@@ -87,14 +95,15 @@ class StoredPlace:
 
     def exists(self, path: str) -> bool:
         """Whether a file is there."""
-        with _explained(f"{self.address}/{path}"):
-            return bool(self.system.isfile(f"{self.root}/{path}"))
+        # fsspec's `isfile` takes a server that refuses, or is away, for a file that is missing.
+        with _explained(f"{self.address}/{path}"), suppress(FileNotFoundError):
+            return bool(self.system.info(f"{self.root}/{path}")["type"] == "file")
+        return False
 
     def folders(self, path: str) -> list[str]:
         """Names of the folders in a folder; none where it is missing."""
-        with _explained(f"{self.address}/{path}"):
-            if not self.system.isdir(f"{self.root}/{path}"):
-                return []
+        entries = []
+        with _explained(f"{self.address}/{path}"), suppress(FileNotFoundError):
             entries = self.system.ls(f"{self.root}/{path}", detail=True)
         return [
             entry["name"].rstrip("/").rpartition("/")[2]
@@ -125,7 +134,12 @@ class StoredPlace:
         """Object stores show an object when all of it is there; a folder needs a rename."""
         target = f"{self.root}/{path}"
         if "file" not in _protocols(self.system):
-            yield target
+            try:
+                yield target
+            except FileNotFoundError as error:
+                raise DownloadError(
+                    f"{self.address}: there is no such bucket to write to"
+                ) from error
             return
         folder, _, name = target.rpartition("/")
         Path(folder).mkdir(parents=True, exist_ok=True)

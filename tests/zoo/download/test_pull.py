@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from zoo.catalog import FOLDER, load_catalog
 from zoo.commands import app
 from zoo.download import unfinished
-from zoo.errors import PackageError
+from zoo.errors import CheckpointError, PackageError
 from zoo.package import read_package
 from zoo.registry import open_place, push_package
 from zoo.store import list_packages
@@ -204,6 +204,7 @@ def test_a_store_that_cannot_be_written_says_so(registry):
     server, _ = registry()
     _, error = zoo("pull", "tiny", "--registry", f"{server.url}/zoo", ZOO_HOME="/sys/zoo", code=1)
     assert "/sys/zoo" in error
+    assert "let ZOO_HOME name a folder of your own" in error
 
 
 CHECKPOINT = np.random.default_rng(0).bytes(400_000)
@@ -314,6 +315,20 @@ def test_what_an_address_first_gave_it_must_give_ever_after(published, conversio
     _, error = zoo("pull", "public", code=1)
     assert "its first download" in error
     assert len(conversions.calls) == 1
+
+
+def test_what_is_no_checkpoint_is_neither_kept_nor_held_to(published, conversions, home):
+    server = published(["/a.pth"])
+    (server.www / "a.pth").write_text("<!doctype html> Log in to this network")
+    conversions.fails = CheckpointError("a.pth: not a whole PyTorch file")
+    _, error = zoo("pull", "public", code=1)
+    assert "not a whole PyTorch file" in error
+    assert unfinished() == []
+    assert [p for p in home.rglob("*") if p.is_file()] == []
+    conversions.fails = None
+    (server.www / "a.pth").write_bytes(CHECKPOINT)
+    zoo("pull", "public")
+    assert conversions.calls[-1][0] == {"a.pth": CHECKPOINT}
 
 
 def test_a_licence_must_be_accepted(published, conversions):

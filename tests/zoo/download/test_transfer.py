@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import google_crc32c
 import numpy as np
@@ -247,15 +248,6 @@ def test_an_etag_is_a_digest_only_where_amazon_says_so(site):
     assert get(f"{server.url}/not/weights.bin")[0] == DIGEST
 
 
-def test_the_first_digest_of_an_address_is_held(site):
-    server = site()
-    url = f"{server.url}/weights.bin"
-    get(url, key="first")
-    (server.www / "weights.bin").write_bytes(CONTENT[::-1])
-    with pytest.raises(DownloadError, match=r"wrong bytes.*its first download"):
-        get(url, key="second")
-
-
 def test_redirects_stay_on_their_host_unless_it_is_known(site, monkeypatch):
     server = site(
         "location /moved/ { return 302 /weights.bin; }"
@@ -301,6 +293,27 @@ def test_two_pulls_at_once_are_both_whole(site):
     for thread in threads:
         thread.join()
     assert results == [(DIGEST, CONTENT)] * 3
+
+
+def test_pulls_that_begin_together_share_no_folder():
+    for number in range(10):
+        gate, folders = threading.Barrier(8), []
+
+        def pull(key, gate=gate, folders=folders):
+            gate.wait(30)
+            with private_folder(key) as folder:
+                (folder / "mine").write_text(folder.name)
+                folders.append(folder)
+                gate.wait(30)
+                assert (folder / "mine").read_text() == folder.name
+
+        left = f"tiny@{number}-00000000"
+        with private_folder(left) as folder:
+            (folder / "part").write_text("of an earlier pull")
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(pull, [left] * 8))
+        assert len(set(folders)) == 8
+        assert sum((folder / "part").exists() for folder in folders) == 1
 
 
 def test_offline_asks_nothing_but_uses_what_is_here(site):
