@@ -77,18 +77,14 @@ def _blended(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
 
 def _blended_each(images: Tensor, numbers: Tensor, factor: Tensor) -> Tensor:
     """The operator of its own for each image, by number (n,) on the CPU; HUE leaves it as it is."""
-    device = images.device
-    share = torch.where((numbers == HUE).to(device), 1.0, factor)
-    blended = images * _wide(share)
-    kinds = set(numbers.tolist())
+    numbers, kinds = numbers.to(images.device), set(numbers.tolist())
+    share = _wide(torch.where(numbers == HUE, 1.0, factor))
+    blended = images * share
     if kinds & {CONTRAST, SATURATION}:
         luma = grey(images)
         mean = luma.mean(dim=(2, 3), keepdim=True)
-        rest = _wide(1 - share)
-        if CONTRAST in kinds:
-            blended.add_(mean * (rest * _wide((numbers == CONTRAST).to(device))))
-        if SATURATION in kinds:
-            blended.add_(luma * (rest * _wide((numbers == SATURATION).to(device))))
+        luma *= (1 - share) * _wide(numbers == SATURATION)
+        blended += luma.add_(mean * ((1 - share) * _wide(numbers == CONTRAST)))
     return blended.clamp_(0, 1)
 
 

@@ -44,6 +44,7 @@ def resize_taps(
     length: Tensor,
     outputs: int | Tensor,
     kind: Filter = "bicubic",
+    mirrored: Tensor | None = None,
     device: torch.device | None = None,
 ) -> Taps:
     """Cut `length` samples from `start` and resample them to `outputs`, with antialiasing.
@@ -54,15 +55,19 @@ def resize_taps(
     Args:
         start, length: integers (n,), in samples, on the CPU.
         outputs: of all images, or (n,); what is beyond an image's own number is undefined.
+        mirrored: bool (n,) on the CPU, whose outputs are reversed; none where None.
         device: of the result, the CPU where None.
     """
     samples = outputs if isinstance(outputs, int) else int(outputs.max())
     scale = length.float() / outputs
     radius = 1 if kind == "bilinear" else 2
     count = 2 * int((radius * scale.max().clamp(min=1)).ceil()) + 1
+    order = torch.arange(samples).expand(len(length), -1)
+    if mirrored is not None:
+        order = torch.where(mirrored[:, None], samples - 1 - order, order)
     start, length, scale = (x.to(device)[:, None, None] for x in (start, length, scale))
     widening = scale.clamp(min=1)
-    centre = (torch.arange(samples, device=device)[:, None] + 0.5) * scale
+    centre = (order.to(device)[:, :, None] + 0.5) * scale
     first = (centre - radius * widening + 0.5).floor()
     position = first + torch.arange(count, device=device)
     distance = ((position + 0.5 - centre) / widening).abs_()
@@ -89,12 +94,6 @@ def blur_taps(sigma: Tensor, size: int, kernel: int) -> Taps:
     return Taps(source.expand(shape), weight[:, None].expand(shape))
 
 
-def flip(taps: Taps, flipped: Tensor) -> Taps:
-    """Reverse the outputs of the maps where `flipped` (n,) is true."""
-    source, weight = (torch.where(flipped[:, None, None], x.flip(1), x) for x in taps)
-    return Taps(source, weight)
-
-
 def _combined(lines: Tensor, taps: Taps) -> Tensor:
     """Weighted sums of the lines of each image: (n, inputs, d) -> (n, outputs, d)."""
     n, inputs, d = lines.shape
@@ -111,7 +110,11 @@ def _triangle(x: Tensor) -> Tensor:
 
 
 def _cubic(x: Tensor) -> Tensor:
-    """Keys' cubic convolution with a = -0.5, for x >= 0."""
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    """Keys' cubic convolution with a = -0.5, for x >= 0.
+
+    The outer piece, which ends at 2, and what the inner one adds to it below 1: a choice by
+    `where` is slow on a CPU.
+    """
+    outer, inner = x.clamp(max=2), x.clamp(max=1)
+    far = ((-0.5 * outer + 2.5) * outer - 4) * outer + 2
+    return far.add_((inner - 1).square_() * (2 * inner - 1))

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from training.augment.boxes import Boxes, random_crops
 from training.augment.draws import uniform
-from training.augment.geometry import Taps, apply_separable, flip, resize_taps
+from training.augment.geometry import Taps, apply_separable, resize_taps
 from training.augment.operators import Batch, apply_drawn, apply_operators, draw_operators
 from training.augment.pieces import in_pieces
 from training.augment.settings import Augmentation, OperatorName
@@ -108,9 +108,7 @@ def _resized(images: Tensor, geometry: _Geometry, a: Augmentation) -> Tensor:
     device = images.device
     top, left, h, w = geometry.boxes
     rows, vertical = _maps(top, h, a.size, device)
-    columns, horizontal = _maps(left, w, a.size, device)
-    if geometry.mirrored is not None:
-        columns = flip(columns, geometry.mirrored.to(device))
+    columns, horizontal = _maps(left, w, a.size, device, geometry.mirrored)
     rows = Taps(rows.source, rows.weight / 255)
     views = apply_separable(images[:, vertical, horizontal].float(), rows, columns).clamp_(0, 1)
     if geometry.share is not None and len(lossy := (geometry.share < 1).nonzero()[:, 0]):
@@ -120,10 +118,13 @@ def _resized(images: Tensor, geometry: _Geometry, a: Augmentation) -> Tensor:
     return views
 
 
-def _maps(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Taps, slice]:
+def _maps(
+    start: Tensor, length: Tensor, size: int, device: torch.device, mirrored: Tensor | None = None
+) -> tuple[Taps, slice]:
     """The maps of an axis, and the samples of it that they read."""
     first, end = int(start.min()), int((start + length).max())
-    return resize_taps(start - first, length, size, device=device), slice(first, end)
+    maps = resize_taps(start - first, length, size, mirrored=mirrored, device=device)
+    return maps, slice(first, end)
 
 
 def _with_less_resolution(views: Tensor, share: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ def _with_less_resolution(views: Tensor, share: Tensor) -> Tensor:
     kept = (share * size).round().long().clamp(min=2).repeat_interleave(channels)
     start, whole = torch.zeros_like(kept), torch.full_like(kept, size)
     planes = views.reshape(n * channels, size, size, 1)
-    down = resize_taps(start, whole, kept, "bilinear", views.device)
-    up = resize_taps(start, kept, size, "bilinear", views.device)
+    down = resize_taps(start, whole, kept, "bilinear", device=views.device)
+    up = resize_taps(start, kept, size, "bilinear", device=views.device)
     small = apply_separable(planes, down, down)
     return apply_separable(small[:, 0, :, :, None], up, up).view_as(views)

@@ -33,17 +33,6 @@ def source_name(source: Path) -> str:
     return set_name(source) if is_torchvision(source) else source.stem
 
 
-def check_source(source: Path) -> None:
-    """That there is such a source, before any is read.
-
-    Raises:
-        DataError: there is not.
-    """
-    place = set_root(source) if is_torchvision(source) else source
-    if not place.exists():
-        raise DataError(f"{source}: no such folder, tar or Parquet file")
-
-
 def list_entries(source: Path, split: str | None = None) -> list[Entry]:
     """The images of a source in order of path; only those of `split` or of none, if it is given.
 

@@ -64,9 +64,10 @@ def train(
     """
     need("torch", "lightning_fabric", "tensorboard")
     from training.checkpoint import check_resumable  # noqa: PLC0415
-    from training.data import DataError, check_source  # noqa: PLC0415
+    from training.data import DataError, list_entries  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
+    from training.plan import Plan  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
@@ -76,8 +77,11 @@ def train(
             settings = settings.model_copy(update={"epochs": epochs})
         begin = find_package(start) if start else None
         check_resumable(out, settings)
-        for path in [*data, *(exclude_near or [])]:
-            check_source(path)
+        # What cannot be trained is told before any image is decoded.
+        for path in exclude_near or []:
+            list_entries(path)
+        images = [len(list_entries(path, "train")) for path in data]
+        Plan(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
             complete_ = run(settings, sources, out, report, start=begin)
@@ -121,11 +125,11 @@ def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["P
 def _packed(path: Path, side: int, split: str | None) -> "Packed":
     from rich.progress import Progress  # noqa: PLC0415
 
-    from training.data import pack  # noqa: PLC0415
+    from training.data import pack, source_name  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
     with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:
-        task = bar.add_task(f"reading {path.name}")
+        task = bar.add_task(f"reading {source_name(path)}")
         packed = pack(
             path,
             zoo_home() / "cache" / "packed",
