@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -19,11 +19,8 @@ def in_pieces(views: Tensor, work: Callable[[slice], None]) -> None:
     All at once on a GPU. On a CPU each of PyTorch's threads takes pieces of its own: to share every
     operation on a small piece would cost more than it saves.
     """
-    pieces = _pieces(views)
-    threads = min(torch.get_num_threads(), len(pieces))
-    if threads == 1:
-        for rows in pieces:
-            work(rows)
+    if views.device.type != "cpu":
+        work(slice(len(views)))
         return
     inference = torch.is_inference_mode_enabled()
 
@@ -31,22 +28,18 @@ def in_pieces(views: Tensor, work: Callable[[slice], None]) -> None:
         with torch.inference_mode(inference), torch.no_grad():
             work(rows)
 
-    for _ in _workers(torch.get_num_threads()).map(alone, pieces):
-        pass
-
-
-def _pieces(views: Tensor) -> list[slice]:
     n = len(views)
-    if views.device.type != "cpu":
-        return [slice(n)]
-    wanted = -(-n * views[0].numel() * views.element_size() // _CACHED)
-    count = min(n, wanted)
+    count = min(n, -(-views.nbytes // _CACHED))
     bounds = [n * i // count for i in range(count + 1)]
-    return [slice(*pair) for pair in pairwise(bounds)]
+    for _ in _workers(torch.get_num_threads()).map(alone, starmap(slice, pairwise(bounds))):
+        pass
 
 
 @functools.cache
 def _workers(threads: int) -> ThreadPoolExecutor:
+    # Once a block of nearly 32 MiB was freed, glibc keeps the memory of smaller ones for the next;
+    # until then it gives them back, and every piece waits for new pages.
+    torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
     return ThreadPoolExecutor(threads, "augment", _limit_to_one_thread)
 
 
