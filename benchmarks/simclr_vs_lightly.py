@@ -4,14 +4,15 @@
         [--images 20000] [--test-images 10000] [--seeds 3] [--stem cifar] [--out results/]
 
 Both train a ResNet-18 on the same images, with equal steps, batch, temperature, optimizer (LARS)
-and schedule; a seed gives both the same first encoder and the same images. On two CPU cores half an
-hour is enough for `--stem stride2-pool --steps 234 --images 20000`, three epochs: the CIFAR stem
-takes 16 times as many operations. Ours is
-the training loop; theirs is lightly's head, loss and transform behind a DataLoader. Features of the
-last epoch go to one linear protocol (training.evaluation.linear_accuracy). Prints one JSON line:
-both accuracies by seed, and the mean difference, ours less theirs, in points with its 95% interval
+and schedule; a seed gives both the same first encoder and the same images. Ours is the training
+loop; theirs is lightly's head, loss and transform behind a DataLoader. Features of the last epoch
+go to one linear protocol (training.evaluation.linear_accuracy). Prints one JSON line: both
+accuracies by seed, and the mean difference, ours less theirs, in points with its 95% interval
 (Student's t over the pairs; null with one seed). `--out` keeps our runs, which resume, and each
 finished pair, so that a stopped benchmark goes on.
+
+At CPU size, in half an hour of two cores: `--stem stride2-pool --steps 234 --images 20000`, three
+epochs. The CIFAR stem takes 16 times as many operations.
 """
 
 import argparse

@@ -129,7 +129,7 @@ def _inventory(source: Path) -> tuple[list[str], bytes | None]:
                 elif Path(name).suffix.lower() in SUFFIXES:
                     paths.append(name)
     except tarfile.TarError as error:
-        raise DataError(f"{source}: neither a folder nor a readable tar ({error})") from error
+        raise DataError(f"{source}: neither a folder, nor a readable tar, nor Parquet") from error
     return paths, content
 
 

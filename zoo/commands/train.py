@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.commands import complete
-from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, warn
+from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
 
 if TYPE_CHECKING:
     from training.data import Packed
@@ -20,11 +20,32 @@ if TYPE_CHECKING:
 _LISTED, _LOG_EVERY = 10, 50
 
 
+def _list_recipes(wanted: bool) -> None:
+    """What each recipe is, by the first line of its file, and where the rest stands."""
+    if not wanted:
+        return
+    import ast  # noqa: PLC0415
+
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("recipe", "what it trains", box=None)
+    files = complete.recipe_files()
+    for name, path in files.items():
+        about = ast.get_docstring(ast.parse(path.read_text())) or ""
+        table.add_row(name, about.partition("\n")[0])
+    stdout().print(table)
+    for folder in {path.parent for path in files.values()}:
+        said = "Each file says what to expect, in what time, on what hardware, and by whom:"
+        stdout().print(f"{said} {folder}", markup=False)
+    raise typer.Exit
+
+
 def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="a recipe's name, or a file of one's own", autocompletion=complete.recipes
+            help="a recipe's name (--recipes lists them), or a file of one's own",
+            autocompletion=complete.recipes,
         ),
     ],
     data: Annotated[
@@ -52,6 +73,12 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(min=0.001, help="In place of the recipe's.")
     ] = None,
+    _recipes: Annotated[
+        bool,
+        typer.Option(
+            "--recipes", is_eager=True, callback=_list_recipes, help="List the recipes, and exit."
+        ),
+    ] = False,
 ) -> None:
     """Train an encoder on images without labels.
 
