@@ -88,7 +88,7 @@ def assert_close(one: Path, other: Path) -> None:
         assert state.keys() & {"momentum", "momentum_buffer"}
         for name, want in state.items():
             got = b["optimizer"]["state"][key][name]
-            assert (got - want).norm() <= 2e-3 * want.norm() + 1e-9, key
+            assert (got - want).norm() <= 2e-3 * want.norm() + 1e-7, key
 
 
 def test_two_processes_train_as_one_does_and_stop_and_go_on_together(whole, folder) -> None:
