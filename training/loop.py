@@ -71,7 +71,7 @@ def train(
     network, optimizer = _set_up(fabric, plan, method, optimizer)
     step = _resume(run, recipe, images, method, optimizer, fabric.device)
     forward = torch.compile(network) if recipe.compile else network
-    if fabric.is_global_zero:
+    if fabric.is_global_zero and step < plan.steps:
         checkpoint.check_room(run, recipe, method)
         if step == 0:
             checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
