@@ -4,11 +4,13 @@ import io
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from training.data import Packed
 from training.errors import TrainingError
@@ -78,6 +80,24 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
     saved = _read(run / CHECKPOINT, torch.device("cpu"))
     if saved is not None:
         _check_recipe(run / CHECKPOINT, saved, recipe)
+
+
+def check_room(run: Path, recipe: Recipe, method: nn.Module) -> None:
+    """That the disk has room for the run's checkpoints: the last one, and the next beside it.
+
+    Raises:
+        TrainingError: it has not.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    copies = 3 if recipe.optimizer == "adamw" else 2  # weights, and one or two moments of each
+    size = copies * sum(parameter.nbytes for parameter in method.parameters())
+    needed = size if (run / CHECKPOINT).is_file() else 2 * size
+    free = shutil.disk_usage(run).free
+    if free < needed:
+        raise TrainingError(
+            f"{run}: checkpoints need {needed / 1e6:,.0f} MB of disk and {free / 1e6:,.0f} MB are "
+            "free: make room, or give another --out"
+        )
 
 
 def describe(

@@ -71,8 +71,10 @@ def train(
     network, optimizer = _set_up(fabric, plan, method, optimizer)
     step = _resume(run, recipe, images, method, optimizer, fabric.device)
     forward = torch.compile(network) if recipe.compile else network
-    if fabric.is_global_zero and step == 0:
-        checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
+    if fabric.is_global_zero and step < plan.steps:
+        checkpoint.check_room(run, recipe, method)
+        if step == 0:
+            checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
     rows = partial(plan.batch, rank=fabric.global_rank)
     begun, stopping = step, False
     with (

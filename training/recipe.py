@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from training.augment import Augmentation
-from training.methods import MethodSettings, SimCLRSettings, check_method
+from training.methods import CPCSettings, MethodSettings, SimCLRSettings, check_method
 from zoo.architectures import Architecture, ResNetArchitecture
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -88,6 +89,9 @@ class Recipe(BaseModel):
         return self
 
 
+_PARTS: tuple[type[BaseModel], ...] = (Recipe, Augmentation, SimCLRSettings, CPCSettings)
+
+
 def recipe_names() -> list[str]:
     """The recipes that come with the package, by the name `zoo train` takes."""
     return sorted(p.stem.replace("_", "-") for p in FOLDER.glob("[!_]*.py"))
@@ -100,14 +104,31 @@ def load_recipe(name: str) -> Recipe:
         RecipeError: there is none of that name (the nearest are suggested), or it is not valid.
     """
     path = Path(name) if name.endswith(".py") else FOLDER / f"{name.replace('-', '_')}.py"
+    if name.endswith(".py") and not path.is_file():
+        raise RecipeError(f"{path}: no such file")
     if not path.is_file():
         near = get_close_matches(name, recipe_names(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {recipe_names()}"
-        raise RecipeError(f"no recipe {name!r}; {hint}")
+        hint = " or ".join(near) if near else "one of " + ", ".join(recipe_names())
+        raise RecipeError(f"no recipe {name!r}; did you mean {hint}?")
     try:
         recipe = runpy.run_path(str(path)).get("recipe")
     except ValidationError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {'; '.join(map(_told, error.errors()))}") from error
+    except Exception as error:  # whatever a file of one's own raises
+        raise RecipeError(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: it must define `recipe`, a training.recipe.Recipe")
     return recipe.model_copy(update={"name": path.stem.replace("_", "-")})
+
+
+def _told(error: ErrorDetails) -> str:
+    """One thing that is wrong with a recipe's settings, in a line."""
+    *_, setting = ("recipe", *error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = [name for part in _PARTS for name in part.model_fields]
+        near = get_close_matches(str(setting), known, n=1)
+        return f"there is no setting {setting!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{setting} = {error['input']!r}: {message}"

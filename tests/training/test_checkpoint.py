@@ -1,6 +1,7 @@
 """A checkpoint is whole or the previous one."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,27 @@ def test_a_disk_without_room_leaves_the_previous_checkpoint_and_says_so(earlier,
     found = checkpoint.load(tmp_path, RECIPE, [24], CPU)
     assert (found["step"] if found else None) == (5 if earlier else None)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"] * earlier
+
+
+def test_a_disk_too_small_for_checkpoints_is_told_before_the_first_step(
+    tmp_path, monkeypatch
+) -> None:
+    network = torch.nn.Linear(1000, 1000)  # 4 MB, and as much of its momentum
+
+    def free(megabytes: int) -> None:
+        usage = shutil._ntuple_diskusage(0, 0, megabytes * 1_000_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    free(17)
+    checkpoint.check_room(tmp_path / "run", RECIPE, network)
+    free(15)
+    with pytest.raises(TrainingError, match="need 16 MB of disk and 15 MB are free: make room"):
+        checkpoint.check_room(tmp_path / "run", RECIPE, network)
+    with pytest.raises(TrainingError, match="need 24 MB"):
+        adam = RECIPE.model_copy(update={"optimizer": "adamw"})
+        checkpoint.check_room(tmp_path / "run", adam, network)
+    checkpoint.save(tmp_path, RECIPE, [24], state(1.0), 5)
+    checkpoint.check_room(tmp_path, RECIPE, network)  # one is there already
 
 
 def test_other_images_and_a_torn_file_are_refused(tmp_path) -> None:

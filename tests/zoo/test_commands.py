@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from zoo.runtimes import open_runtime
 
 ZOO = [sys.executable, "-m", "zoo"]
 ENVIRONMENT = {"COLUMNS": "200", "NO_COLOR": "1"}
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 
 needs_training = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("torch", "lightning_fabric", "tensorboard"))),
@@ -249,6 +251,13 @@ def test_train_stops_on_request_and_goes_on(photos, tmp_path):
 
 
 @needs_training
+def test_train_lists_its_recipes_without_loading_them():
+    said = zoo("train", "--recipes").stdout
+    names = {path.stem.replace("_", "-") for path in RECIPES.glob("[!_]*.py")}
+    assert names == {line.split()[0] for line in said.splitlines()[1:-1]}
+    assert "SimCLR, ResNet-18 with the CIFAR stem, on CIFAR-10 at 32 px." in said
+
+
 def test_train_refuses_before_it_works(photos, tmp_path):
     out = tmp_path / "run"
     unknown = zoo("train", "simclr-r81", "--data", photos, "--out", out, code=1)
@@ -262,6 +271,11 @@ def test_train_refuses_before_it_works(photos, tmp_path):
     assert "x: no such folder, tar or Parquet file" in gone.stderr
     few = zoo("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
     assert "no source has the 256 images of a batch" in few.stderr
+    assert "photos: " not in few.stderr, "no image is decoded for it"
+    shared = zoo(
+        "train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1, WORLD_SIZE="3"
+    )
+    assert "a batch of 256 images cannot be shared equally by 3 processes" in shared.stderr
 
 
 @contextlib.contextmanager

@@ -73,6 +73,23 @@ def test_a_run_is_measured_without_an_export(run, data, tmp_path) -> None:
     assert picture.stat().st_size > 5000
 
 
+def test_a_set_of_torchvision_is_named_by_its_class(torchvision, run, data) -> None:
+    source = f"torchvision:ImageFolder:{data}"
+    done = zoo("evaluate", run, "--data", source, "--protocol", "transfer", "--json")
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout)["accuracies"]
+    assert (found["data"], found["images"]) == ("ImageFolder (halves)", 14)
+    both = ("--data", source, "--data", data, "--subset", "ImageFolder", "--draws", 2, "--json")
+    done = zoo("evaluate", run, *both)
+    assert done.exit_code == 0, done.output
+    sets = {accuracy["data"] for accuracy in json.loads(done.stdout)["accuracies"]}
+    assert sets == {"ImageFolder", "colours"}
+    gone = zoo("evaluate", run, "--data", f"torchvision:CIFAR10:{data}")
+    assert gone.exit_code == 1
+    assert "torchvision cannot read CIFAR10 there" in gone.output
+    assert "download it first" in gone.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -92,7 +109,9 @@ def test_what_is_wrong_is_said(arguments, code, said, run, data) -> None:
 
 
 def test_missing_data_and_a_folder_that_is_no_run_are_named(run, data, tmp_path) -> None:
-    assert zoo("evaluate", run, "--data", tmp_path / "nothing").exit_code == 2
+    gone = zoo("evaluate", run, "--data", tmp_path / "nothing")
+    assert gone.exit_code == 1
+    assert "nothing: no such folder, tar or Parquet file" in gone.output
     empty = zoo("evaluate", tmp_path, "--data", data)
     assert empty.exit_code == 1
     assert "not a training run, it has no checkpoint.pt" in empty.output

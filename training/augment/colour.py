@@ -3,29 +3,32 @@
 Each equals torchvision's operator of the same name on float images.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
+
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
 def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue, in an order of its own for each image.
 
+    The first three blend an image with another: with black, with its mean luma, with its luma. So
+    every image takes each step together with the rest, whichever of them is its own.
+
     Args:
         order: int64 (n, 4), the operators' numbers, first to last; on the CPU.
         factors: (n, 4), brightness, contrast and saturation as factors and hue in turns.
     """
-    operators: list[Callable[[Tensor, Tensor], Tensor]] = [brightness, contrast, saturation, hue]
-    images = images.clone()
-    for place in range(4):
-        for number, operator in enumerate(operators):
-            index = (order[:, place] == number).nonzero()[:, 0]
-            if len(index) == len(images):
-                images = operator(images, factors[:, number])
-            elif len(index):
-                index = index.to(images.device)
-                images[index] = operator(images[index], factors[index, number])
+    own = factors.gather(1, order.to(factors.device)).unbind(1)
+    for numbers, factor in zip(order.unbind(1), own, strict=True):
+        turned = (numbers == HUE).nonzero()[:, 0].to(images.device)
+        if len(turned) < len(images):
+            images = _blended_each(images, numbers, factor)
+        if len(turned) == len(images):
+            images = hue(images, factor)
+        elif len(turned):
+            part = hue(images.index_select(0, turned), factor[turned])
+            images.index_copy_(0, turned, part)
     return images
 
 
@@ -42,13 +45,12 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Blend with the image's mean luma: 0 gives flat grey, 1 the image."""
-    mean = grey(images).mean(dim=(2, 3), keepdim=True)
-    return torch.lerp(mean.expand_as(images), images, _wide(factor)).clamp_(0, 1)
+    return _blended(images, grey(images).mean(dim=(2, 3), keepdim=True), factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
     """Blend with the grey image: 0 gives grey, 1 the image."""
-    return torch.lerp(grey(images).expand_as(images), images, _wide(factor)).clamp_(0, 1)
+    return _blended(images, grey(images), factor)
 
 
 def hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -57,17 +59,33 @@ def hue(images: Tensor, turn: Tensor) -> Tensor:
     high = torch.maximum(torch.maximum(r, g), b)
     low = torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
-    spread = torch.where(chroma > 0, chroma, 1.0)
-    # Sextants of the colour circle, 0 at red; equal channels have no hue.
-    angle = torch.where(high == g, (b - r).div_(spread).add_(2), (r - g).div_(spread).add_(4))
-    angle = torch.where(high == r, (g - b).div_(spread), angle)
-    angle = angle.add_(6 * turn[:, None, None]).remainder_(6)
-    turned = torch.empty_like(images)
-    torch.addcmul(low, chroma, (angle - 3).abs_().sub_(1).clamp_(0, 1), out=turned[:, 0])
-    for channel, peak in ((1, 2), (2, 4)):
-        share = (angle - peak).abs_().neg_().add_(2).clamp_(0, 1)
-        torch.addcmul(low, chroma, share, out=turned[:, channel])
-    return turned
+    # In sextants of the colour circle: how far from red, and to which side. Where channels are
+    # equal there is no hue, and any will do.
+    angle = (g + b).sub_(r).sub_(low).div_(chroma.clamp(min=1e-12)).add_(1)
+    angle = angle.copysign_(g - b).add_(6 * turn[:, None, None])
+    angle.sub_((angle / 6).floor_(), alpha=6)
+    # Each channel's share of the chroma is 1 within a sextant of its colour, and falls to 0 in one.
+    centre, sign, level = images.new_tensor([[3, 2, 4], [1, -1, -1], [-1, 2, 2]])[:, :, None, None]
+    share: Tensor = (angle[:, None] - centre).abs_().mul_(sign).add_(level).clamp_(0, 1)
+    return share.mul_(chroma[:, None]).add_(low[:, None])
+
+
+def _blended(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+    """`factor` of the images and the rest of `other`, which may have fewer channels or pixels."""
+    return (images * _wide(factor)).add_(other * _wide(1 - factor)).clamp_(0, 1)
+
+
+def _blended_each(images: Tensor, numbers: Tensor, factor: Tensor) -> Tensor:
+    """The operator of its own for each image, by number (n,) on the CPU; HUE leaves it as it is."""
+    numbers, kinds = numbers.to(images.device), set(numbers.tolist())
+    share = _wide(torch.where(numbers == HUE, 1.0, factor))
+    blended = images * share
+    if kinds & {CONTRAST, SATURATION}:
+        luma = grey(images)
+        mean = luma.mean(dim=(2, 3), keepdim=True)
+        luma *= (1 - share) * _wide(numbers == SATURATION)
+        blended += luma.add_(mean * ((1 - share) * _wide(numbers == CONTRAST)))
+    return blended.clamp_(0, 1)
 
 
 def _wide(factor: Tensor) -> Tensor:

@@ -1,91 +1,120 @@
 """Geometry as linear maps: every crop, resize, flip, blur and loss of resolution of an image is a
-matrix on its rows and one on its columns, so a batch with its own parameters an image is two
-batched matrix products, on any device.
+map on its rows and one on its columns, each output a weighted sum of a few inputs, so a batch with
+its own parameters an image is two lookups with weights, on any device.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Filter = Literal["bilinear", "bicubic"]
 
 
-def apply_separable(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Apply one linear map per image to its rows and one to its columns.
+class Taps(NamedTuple):
+    """A map of an axis for each of n images: the inputs that make up each output, and how much.
+
+    source: int64 (n, outputs, k). weight: float32 (n, outputs, k).
+    """
+
+    source: Tensor
+    weight: Tensor
+
+
+def apply_separable(images: Tensor, rows: Taps, columns: Taps) -> Tensor:
+    """Apply one map per image to its rows and one to its columns.
 
     Args:
-        images: float (n, h, w, 3).
-        rows: (n, out_h, h). columns: (n, out_w, w).
+        images: float32 (n, h, w, channels).
 
     Returns:
-        float (n, 3, out_h, out_w), contiguous.
+        float32 (n, channels, out_h, out_w), contiguous.
     """
     n, h, w, channels = images.shape
-    out_h, out_w = rows.shape[1], columns.shape[1]
-    x = torch.bmm(rows, images.reshape(n, h, w * channels)).view(n, out_h, w, channels)
-    x = x.permute(0, 2, 1, 3).reshape(n, w, out_h * channels)
-    x = torch.bmm(columns, x).view(n, out_w, out_h, channels)
-    return x.permute(0, 3, 2, 1).contiguous()
+    x = _combined(images.reshape(n, h, w * channels), rows)
+    out_h = x.shape[1]
+    x = x.transpose(1, 2).reshape(n, w, channels * out_h)
+    x = _combined(x, columns).transpose(1, 2).contiguous()
+    return x.view(n, channels, out_h, -1)
 
 
-def resize_matrix(
-    start: Tensor, length: Tensor, inputs: int, outputs: int, kind: Filter = "bicubic"
-) -> Tensor:
+def resize_taps(
+    start: Tensor,
+    length: Tensor,
+    outputs: int | Tensor,
+    kind: Filter = "bicubic",
+    mirrored: Tensor | None = None,
+    device: torch.device | None = None,
+) -> Taps:
     """Cut `length` samples from `start` and resample them to `outputs`, with antialiasing.
 
     The weights are those of Pillow and of torchvision with `antialias=True`: the filter widens
     with the reduction, is cut at the crop's borders, and is normalised.
 
     Args:
-        start, length: (n,), integers, in samples of an axis of `inputs`.
-
-    Returns:
-        float32 (n, outputs, inputs).
+        start, length: integers (n,), in samples, on the CPU.
+        outputs: of all images, or (n,); what is beyond an image's own number is undefined.
+        mirrored: bool (n,) on the CPU, whose outputs are reversed; none where None.
+        device: of the result, the CPU where None.
     """
-    device = start.device
-    start, length = start.float()[:, None, None], length.float()[:, None, None]
-    position = torch.arange(inputs, device=device)[None, None, :] - start
-    scale = length / outputs
-    centre = (torch.arange(outputs, device=device)[None, :, None] + 0.5) * scale
-    distance = (position + 0.5 - centre) / scale.clamp(min=1.0)
-    weights = (_triangle if kind == "bilinear" else _cubic)(distance.abs())
-    weights = weights * ((position >= 0) & (position < length))
-    return weights / weights.sum(dim=2, keepdim=True)
+    samples = outputs if isinstance(outputs, int) else int(outputs.max())
+    scale = length.float() / outputs
+    radius = 1 if kind == "bilinear" else 2
+    count = 2 * int((radius * scale.max().clamp(min=1)).ceil()) + 1
+    order = torch.arange(samples).expand(len(length), -1)
+    if mirrored is not None:
+        order = torch.where(mirrored[:, None], samples - 1 - order, order)
+    start, length, scale = (x.to(device)[:, None, None] for x in (start, length, scale))
+    widening = scale.clamp(min=1)
+    centre = (order.to(device)[:, :, None] + 0.5) * scale
+    first = (centre - radius * widening + 0.5).floor()
+    position = first + torch.arange(count, device=device)
+    distance = ((position + 0.5 - centre) / widening).abs_()
+    weight = _triangle(distance) if kind == "bilinear" else _cubic(distance)
+    weight *= (position >= 0) & (position < length)
+    weight /= weight.sum(dim=2, keepdim=True)
+    source = torch.minimum(position.long().clamp_(min=0), length - 1).add_(start)
+    return Taps(source, weight)
 
 
-def blur_matrix(sigma: Tensor, size: int, kernel: int) -> Tensor:
+def blur_taps(sigma: Tensor, size: int, kernel: int) -> Taps:
     """Gaussian blur of an axis of `size` samples, mirrored at its ends, as torchvision's.
 
     Args:
         sigma: (n,), in samples. kernel: odd number of taps, at most 2 * size - 1.
-
-    Returns:
-        float32 (n, size, size).
     """
     radius = kernel // 2
     taps = torch.arange(-radius, radius + 1, device=sigma.device)
-    weights = torch.exp(-0.5 * (taps[None, :] / sigma[:, None]) ** 2)
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    source = (torch.arange(size, device=sigma.device)[:, None] + taps[None, :]).abs()
+    weight = torch.exp(-0.5 * (taps / sigma[:, None]) ** 2)
+    weight /= weight.sum(dim=1, keepdim=True)
+    source = (torch.arange(size, device=sigma.device)[:, None] + taps).abs_()
     source = torch.where(source >= size, 2 * (size - 1) - source, source)
-    matrix = sigma.new_zeros(len(sigma), size, size)
-    return matrix.scatter_add_(
-        2, source.expand(len(sigma), -1, -1), weights[:, None, :].expand(-1, size, -1)
-    )
+    shape = (len(sigma), size, kernel)
+    return Taps(source.expand(shape), weight[:, None].expand(shape))
 
 
-def flip(matrix: Tensor, flipped: Tensor) -> Tensor:
-    """Reverse the outputs of the maps where `flipped` (n,) is true."""
-    return torch.where(flipped[:, None, None], matrix.flip(1), matrix)
+def _combined(lines: Tensor, taps: Taps) -> Tensor:
+    """Weighted sums of the lines of each image: (n, inputs, d) -> (n, outputs, d)."""
+    n, inputs, d = lines.shape
+    outputs, k = taps.source.shape[1:]
+    offset = inputs * torch.arange(n, device=lines.device)[:, None, None]
+    bags = (taps.source + offset).view(n * outputs, k)
+    weights = taps.weight.reshape(n * outputs, k)
+    table = lines.reshape(n * inputs, d)
+    return F.embedding_bag(bags, table, mode="sum", per_sample_weights=weights).view(n, outputs, d)
 
 
 def _triangle(x: Tensor) -> Tensor:
-    return (1 - x).clamp(min=0)
+    return (1 - x).clamp_(min=0)
 
 
 def _cubic(x: Tensor) -> Tensor:
-    """Keys' cubic convolution with a = -0.5, for x >= 0."""
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+    """Keys' cubic convolution with a = -0.5, for x >= 0.
+
+    The outer piece, which ends at 2, and what the inner one adds to it below 1: a choice by
+    `where` is slow on a CPU.
+    """
+    outer, inner = x.clamp(max=2), x.clamp(max=1)
+    far = ((-0.5 * outer + 2.5) * outer - 4) * outer + 2
+    return far.add_((inner - 1).square_() * (2 * inner - 1))

@@ -5,7 +5,7 @@ take and give a float batch (n, 3, side, side) in 0-1. Parameters are drawn for 
 CPU, so that one seed gives the same views on every device and no draw waits for the device.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 from training.augment import colour, pixels
 from training.augment.boxes import random_crops, random_holes
 from training.augment.draws import integers, uniform
-from training.augment.geometry import apply_separable, blur_matrix, resize_matrix
+from training.augment.geometry import apply_separable, blur_taps, resize_taps
+from training.augment.pieces import in_pieces
 from training.augment.settings import Augmentation, OperatorName
 
 Parameter = Tensor | int | list[int]
@@ -55,8 +56,11 @@ def apply_operators(
     """
     batch = Batch(len(images), images.shape[2], augmentation, generator)
     drawn = draw_operators(names, batch)
-    for rows in slices(images):
+
+    def change(rows: slice) -> None:
         images[rows] = apply_drawn(images[rows], drawn, rows)
+
+    in_pieces(images, change)
     return images
 
 
@@ -85,17 +89,8 @@ def apply_drawn(images: Tensor, drawn: list[tuple[Operator, Drawn]], rows: slice
             images = operator.apply(images, **moved)
         else:
             index = index.to(images.device)
-            images[index] = operator.apply(images[index], **moved)
+            images.index_copy_(0, index, operator.apply(images.index_select(0, index), **moved))
     return images
-
-
-def slices(views: Tensor) -> Iterator[slice]:
-    """Rows of a batch that are worked on together: all, and on a CPU what stays in its cache."""
-    n = len(views)
-    height = max(1, _CACHED // (views[0].numel() * views.element_size()))
-    step = height if views.device.type == "cpu" else n
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
 
 
 def _of_rows(chosen: Tensor | None, rows: slice) -> tuple[Tensor | None, slice]:
@@ -127,7 +122,7 @@ def _draw_crop(batch: Batch) -> Drawn:
 def _crop(images: Tensor, top: Tensor, left: Tensor, h: Tensor, w: Tensor) -> Tensor:
     """Each image's box at the side that the images have."""
     side = images.shape[2]
-    rows, columns = resize_matrix(top, h, side, side), resize_matrix(left, w, side, side)
+    rows, columns = (resize_taps(*box, side, device=images.device) for box in ((top, h), (left, w)))
     return apply_separable(images.permute(0, 2, 3, 1), rows, columns).clamp_(0, 1)
 
 
@@ -173,8 +168,9 @@ def _draw_blur(batch: Batch) -> Drawn:
 
 
 def _blur(images: Tensor, sigma: Tensor, kernel: int) -> Tensor:
-    maps = blur_matrix(sigma, images.shape[2], kernel)
-    return apply_separable(images.permute(0, 2, 3, 1), maps, maps)
+    maps = blur_taps(sigma.repeat_interleave(3), images.shape[2], kernel)
+    planes = images.reshape(-1, *images.shape[2:], 1)
+    return apply_separable(planes, maps, maps).view_as(images)
 
 
 def _draw_nothing(_: Batch) -> Drawn:
@@ -206,12 +202,11 @@ def _rows(parameter: Parameter, rows: Tensor) -> Parameter:
 
 
 _NOISE = 0.2  # the largest deviation, of samples in 0-1
-_CACHED = 1 << 20  # bytes of images, beside the copies that an operator makes of them
 
 OPERATORS: dict[OperatorName, Operator] = {
-    "crop": Operator(_draw_crop, _crop),
+    "crop": Operator(_draw_crop, _crop, host=("top", "left", "h", "w")),
     "flip": Operator(_draw_flip, lambda images: images.flip(3)),
-    "grey": Operator(_draw_grey, lambda images: colour.grey(images).expand(-1, 3, -1, -1)),
+    "grey": Operator(_draw_grey, lambda images: colour.grey(images).repeat(1, 3, 1, 1)),
     "jitter": Operator(_draw_jitter, colour.jitter, host=("order",)),
     "rotate": Operator(_sometimes(_draw_rotate), pixels.rotate),
     "cutout": Operator(_sometimes(_draw_cutout), pixels.cutout),

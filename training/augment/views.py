@@ -7,14 +7,9 @@ from torch import Generator, Tensor
 
 from training.augment.boxes import Boxes, random_crops
 from training.augment.draws import uniform
-from training.augment.geometry import apply_separable, flip, resize_matrix
-from training.augment.operators import (
-    Batch,
-    apply_drawn,
-    apply_operators,
-    draw_operators,
-    slices,
-)
+from training.augment.geometry import Taps, apply_separable, resize_taps
+from training.augment.operators import Batch, apply_drawn, apply_operators, draw_operators
+from training.augment.pieces import in_pieces
 from training.augment.settings import Augmentation, OperatorName
 
 _AFTER_CROP: tuple[OperatorName, ...] = ("jitter", "grey", "blur")
@@ -57,9 +52,12 @@ def random_views(images: Tensor, augmentation: Augmentation, generator: Generato
     n, side = len(images), augmentation.size
     drawn = draw_operators(names, Batch(n, side, augmentation, generator))
     views = torch.empty(n, 3, side, side, device=images.device)
-    for rows in slices(views):
+
+    def fill(rows: slice) -> None:
         part = _resized(images[rows], geometry.of(rows), augmentation)
         views[rows] = apply_drawn(part, drawn, rows)
+
+    in_pieces(views, fill)
     return views
 
 
@@ -104,36 +102,38 @@ def _whole(images: Tensor) -> _Geometry:
 
 
 def _resized(images: Tensor, geometry: _Geometry, a: Augmentation) -> Tensor:
-    """Crop, flip and loss of resolution as one pair of maps, of the pixels that any box holds."""
+    """Crop and flip as one pair of maps, of the pixels that any box holds, and loss of resolution
+    as two more.
+    """
     device = images.device
     top, left, h, w = geometry.boxes
     rows, vertical = _maps(top, h, a.size, device)
-    columns, horizontal = _maps(left, w, a.size, device)
-    if geometry.mirrored is not None:
-        columns = flip(columns, geometry.mirrored.to(device))
-    if geometry.share is not None:
-        loss = _loss_matrix(geometry.share, a.size).to(device)
-        rows, columns = torch.bmm(loss, rows), torch.bmm(loss, columns)
-    used = images[:, vertical, horizontal].float().div_(255)
-    return apply_separable(used, rows, columns).clamp_(0, 1)
+    columns, horizontal = _maps(left, w, a.size, device, geometry.mirrored)
+    rows = Taps(rows.source, rows.weight / 255)
+    views = apply_separable(images[:, vertical, horizontal].float(), rows, columns).clamp_(0, 1)
+    if geometry.share is not None and len(lossy := (geometry.share < 1).nonzero()[:, 0]):
+        index = lossy.to(device)
+        part = _with_less_resolution(views.index_select(0, index), geometry.share[lossy])
+        views.index_copy_(0, index, part)
+    return views
 
 
-def _maps(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Tensor, slice]:
-    """The maps of an axis, (n, size, samples), and the samples of it that they read."""
+def _maps(
+    start: Tensor, length: Tensor, size: int, device: torch.device, mirrored: Tensor | None = None
+) -> tuple[Taps, slice]:
+    """The maps of an axis, and the samples of it that they read."""
     first, end = int(start.min()), int((start + length).max())
-    maps = resize_matrix((start - first).to(device), length.to(device), end - first, size)
+    maps = resize_taps(start - first, length, size, mirrored=mirrored, device=device)
     return maps, slice(first, end)
 
 
-def _loss_matrix(share: Tensor, size: int) -> Tensor:
-    """Reduce to `share` of the samples and enlarge again, (n, size, size); identity at 1."""
-    maps = torch.eye(size).repeat(len(share), 1, 1)
-    start = torch.zeros(1)
-    kept = (share * size).round().long().clamp(min=2)
-    for samples in set(kept.tolist()):
-        if samples == size:
-            continue
-        down = resize_matrix(start, start + size, size, samples, "bilinear")
-        up = resize_matrix(start, start + samples, samples, size, "bilinear")
-        maps[kept == samples] = (up @ down)[0]
-    return maps
+def _with_less_resolution(views: Tensor, share: Tensor) -> Tensor:
+    """Views (n, 3, size, size) reduced to `share` (n,) of their side and enlarged again."""
+    n, channels, size, _ = views.shape
+    kept = (share * size).round().long().clamp(min=2).repeat_interleave(channels)
+    start, whole = torch.zeros_like(kept), torch.full_like(kept, size)
+    planes = views.reshape(n * channels, size, size, 1)
+    down = resize_taps(start, whole, kept, "bilinear", device=views.device)
+    up = resize_taps(start, kept, size, "bilinear", device=views.device)
+    small = apply_separable(planes, down, down)
+    return apply_separable(small[:, 0, :, :, None], up, up).view_as(views)

@@ -4,17 +4,17 @@ from training.data.entry import DataError, Entry
 from training.data.feed import Feed
 from training.data.near_duplicates import near_duplicates
 from training.data.packed import Packed, pack
-from training.data.sources import check_source, list_entries, read_files, source_digest
+from training.data.sources import list_entries, read_files, source_digest, source_name
 
 __all__ = [
     "DataError",
     "Entry",
     "Feed",
     "Packed",
-    "check_source",
     "list_entries",
     "near_duplicates",
     "pack",
     "read_files",
     "source_digest",
+    "source_name",
 ]

@@ -1,4 +1,8 @@
-"""Images decoded once into a memory-mapped uint8 file, so that every later epoch reads pixels."""
+"""Images decoded once into a memory-mapped uint8 file, so that every later epoch reads pixels.
+
+Decoding is by `zoo.images`, as in the gateway, and on the CPU: it is done once, and a GPU's JPEG
+decoder gives other pixels than those that are served.
+"""
 
 import fcntl
 import json

@@ -33,17 +33,6 @@ def source_name(source: Path) -> str:
     return set_name(source) if is_torchvision(source) else source.stem
 
 
-def check_source(source: Path) -> None:
-    """That there is such a source, before any is read.
-
-    Raises:
-        DataError: there is not.
-    """
-    place = set_root(source) if is_torchvision(source) else source
-    if not place.exists():
-        raise DataError(f"{source}: no such folder, tar or Parquet file")
-
-
 def list_entries(source: Path, split: str | None = None) -> list[Entry]:
     """The images of a source in order of path; only those of `split` or of none, if it is given.
 
@@ -140,7 +129,7 @@ def _inventory(source: Path) -> tuple[list[str], bytes | None]:
                 elif Path(name).suffix.lower() in SUFFIXES:
                     paths.append(name)
     except tarfile.TarError as error:
-        raise DataError(f"{source}: neither a folder nor a readable tar ({error})") from error
+        raise DataError(f"{source}: neither a folder, nor a readable tar, nor Parquet") from error
     return paths, content
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.data import DataError, Entry, read_files, source_digest
+from training.data import DataError, Entry, read_files, source_digest, source_name
 from zoo.encoders import Run
 from zoo.images import ImageError, InputBlock, Pixels, read_square
 from zoo.package import Package
@@ -134,7 +134,7 @@ def _embed_all(
             chunks.append(unit_length(vectors))
         done += len(batch)
         if progress:
-            progress(f"{embedder.name}: embedding {source.stem}", done, len(entries))
+            progress(f"{embedder.name}: embedding {source_name(source)}", done, len(entries))
     if not rows:
         raise DataError(f"{source}: none of its {len(entries)} images can be read")
     order = np.argsort(rows)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.augment import Augmentation, random_views
-from training.augment.geometry import apply_separable, resize_matrix
+from training.augment.geometry import apply_separable, resize_taps
 from training.evaluation.models import device
 from training.evaluation.task import Size
 from training.optimizers import cosine_with_warmup
@@ -178,6 +178,8 @@ def centre_views(images: Tensor, block: InputBlock) -> Tensor:
     reads beyond the square, and this one does not.
     """
     n, side = images.shape[:2]
-    kept = torch.full((n,), float(round(block.crop * side)), device=images.device)
-    maps = resize_matrix(((side - kept) / 2).floor(), kept, side, block.size, block.interpolation)
+    kept = torch.full((n,), round(block.crop * side))
+    maps = resize_taps(
+        (side - kept) // 2, kept, block.size, block.interpolation, device=images.device
+    )
     return apply_separable(images.float().div_(255), maps, maps).clamp_(0, 1)

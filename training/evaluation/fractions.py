@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from training.data import DataError, Entry, Packed, pack
+from training.data import DataError, Entry, Packed, pack, source_name
 from training.evaluation.features import Embedder
 from training.evaluation.finetune import (
     SCHEDULES,
@@ -144,7 +144,7 @@ def _forget(network: ServedEncoder, seed: int) -> None:
 
 def _pack(task: Task, block: InputBlock) -> Packed:
     """All images of the source, so large that the block's crop of them has its size."""
-    report = task.report(f"reading {task.data.source.stem}")
+    report = task.report(f"reading {source_name(task.data.source)}")
     return pack(
         task.data.source, task.cache / "packed", round(block.size / block.crop), None, report
     )

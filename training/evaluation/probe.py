@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor
 
 from training.augment import OPERATORS, Augmentation, OperatorName, apply_operators, random_views
-from training.data import DataError, Entry, pack
+from training.data import DataError, Entry, pack, source_name
 from training.evaluation.frozen import check_division, split_accuracy
 from training.evaluation.models import device, recipe_of
 from training.evaluation.results import Accuracy
@@ -176,7 +176,7 @@ def _method(run: Run) -> SimCLR:
 
 def _pixels(task: Task, entries: list[Entry], most: int) -> Pixels:
     """A random sample of the entries, as the run's training would read them."""
-    report = task.report(f"reading {task.data.source.stem}")
+    report = task.report(f"reading {source_name(task.data.source)}")
     side = recipe_of(_run(task)).stored_side
     packed = pack(task.data.source, task.cache / "packed", side, None, report)
     paths = {entry.path for entry in entries}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import DataError, Entry, list_entries
+from training.data import DataError, Entry, list_entries, source_name
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LabelledSet:
     @property
     def name(self) -> str:
         """Source and folder, such as `photos/caltech`."""
-        return "/".join(filter(None, (self.source.stem, self.subset.prefix)))
+        return "/".join(filter(None, (source_name(self.source), self.subset.prefix)))
 
     def images(self) -> list[Entry]:
         """The images of the subset.
@@ -149,16 +149,15 @@ def read_sets(sources: Sequence[Path], subsets: Sequence[str] = ()) -> list[Labe
         parsed = [Subset.parse(text) for text in subsets] or [Subset()]
         return [LabelledSet(sources[0], listed[sources[0]], subset) for subset in parsed]
     wanted: dict[Path, list[Subset]] = {source: [] for source in sources}
+    names = {source: source_name(source) for source in sources}
     for text in subsets:
-        named = [
-            s for s in sources if text == s.stem or text.startswith((f"{s.stem}/", f"{s.stem}:"))
-        ]
+        named = [s for s, n in names.items() if text == n or text.startswith((f"{n}/", f"{n}:"))]
         if len(named) != 1:
             raise DataError(
                 f"{text!r} is no subset of the data given: with several, a subset begins with one "
-                f"of {sorted(s.stem for s in sources)}, as in {sources[0].stem}/folder"
+                f"of {sorted(names.values())}, as in {names[sources[0]]}/folder"
             )
-        wanted[named[0]].append(Subset.parse(text.removeprefix(named[0].stem).lstrip("/")))
+        wanted[named[0]].append(Subset.parse(text.removeprefix(names[named[0]]).lstrip("/")))
     return [
         LabelledSet(source, listed[source], subset)
         for source in sources

@@ -1,8 +1,8 @@
 """CPC v1 on ImageNet, as the paper: patches of 64 px every 32 px of 256, rows from above.
 
-Expected: 48.7% linear top-1 accuracy (arXiv:1807.03748, table 3). Not run here; so no time is
-stated. The paper used 32 GPUs of 16 images each; here, on several, negatives are those of a
-process's own images too. The papers' patches are all grey, and so should be those it is judged on.
+Expected: 48.7% linear top-1 accuracy (arXiv:1807.03748, table 3). Not run here: at 168 GFLOP an
+image, 130 hours of an A100 at 30% of its peak (reckoned), so work for several. The paper used 32
+GPUs of 16 images each. Its patches are all grey, and so should be those it is judged on.
 
     torchrun --nproc-per-node 8 -m zoo train cpc-v1-imagenet --data train/ --out runs/cpc-v1
 """

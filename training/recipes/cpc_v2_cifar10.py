@@ -3,8 +3,8 @@
 The paper's method (arXiv:1905.09272: layer norm, four directions, colour dropping, patch
 augmentation, Adam) with the first three stacks of a ResNet-18. Colours are dropped from half of the
 patches, not all, as whole colours are served. Expected: 84.52% linear accuracy is what a public CPC
-v2 reached in up to 24 hours on a V100, with a larger network (Lightning Bolts). Not run here. About
-13 GFLOP an image and step, so 1.3e17 for these 200 epochs: GPU work.
+v2 reached in up to 24 hours on a V100, with a larger network (Lightning Bolts). Not run here: at
+14.8 GFLOP an image, half an hour of an A100 at 30% of its peak (reckoned).
 
     zoo train cpc-v2-cifar10 --data cifar10.tar --out runs/cpc-v2-cifar10
 """

@@ -1,9 +1,10 @@
 """SimCLR, ResNet-18 with the CIFAR stem, on CIFAR-10 at 32 px.
 
 Expected: about 91% linear accuracy on the test images after 1,000 epochs on one GPU (README of
-google-research/simclr, with these settings). Not run here; so no time is stated. A public PyTorch
-run of 1,000 epochs at this batch, with SGD, took 38 seconds an epoch on a GTX 1080 Ti and reached
-92.06% (p3i0t/SimCLR-CIFAR10). The figures are of the original files, not of recompressed ones.
+google-research/simclr, with these settings). Not run here: at 6.7 GFLOP an image, an hour of an
+A100 at 30% of its peak (reckoned). A public PyTorch run of 1,000 epochs at this batch, with SGD,
+took 38 seconds an epoch on a GTX 1080 Ti and reached 92.06% (p3i0t/SimCLR-CIFAR10). The figures are
+of the original files, not of recompressed ones.
 
     zoo train simclr-r18-cifar10 --data cifar10.tar --out runs/simclr-r18-cifar10
 """

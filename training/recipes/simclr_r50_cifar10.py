@@ -1,9 +1,10 @@
 """SimCLR, ResNet-50 with the CIFAR stem, on CIFAR-10 at 32 px, as the paper.
 
 Expected: 94.0% linear accuracy on the test images after 1,000 epochs (arXiv:2002.05709, appendix
-B.9, which searched the base learning rate in 0.5, 1 and 1.5). Not run here; so no time is stated.
-A public PyTorch run with these settings reached 93.44% in 13 hours on two V100
-(AndrewAtanov/simclr-pytorch). The figures are of the original files, not of recompressed ones.
+B.9, which searched the base learning rate in 0.5, 1 and 1.5). Not run here: at 15.6 GFLOP an image,
+2.3 hours of an A100 at 30% of its peak (reckoned). A public PyTorch run with these settings reached
+93.44% in 13 hours on two V100 (AndrewAtanov/simclr-pytorch). The figures are of the original files,
+not of recompressed ones.
 
     zoo train simclr-r50-cifar10 --data cifar10.tar --out runs/simclr-r50-cifar10
 """

@@ -17,7 +17,11 @@ from zoo.store import zoo_home
 STOPPED = 130
 
 Data = Annotated[
-    Path, typer.Option(exists=True, help="Labelled images with the splits train and test or val.")
+    Path,
+    typer.Option(
+        help="Labelled images with the splits train and test or val: a folder, tar, Parquet or "
+        "torchvision:NAME:FOLDER."
+    ),
 ]
 SizeOption = Annotated[Size, typer.Option(help="smoke: minutes on two cores. full: for a GPU.")]
 Out = Annotated[

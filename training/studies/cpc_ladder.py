@@ -117,7 +117,8 @@ def _panel(
             Patch(color=colour, label=f"{ways} direction{'s' if ways > 1 else ''}")
             for ways, colour in _COLOURS.items()
         ]
-        on.legend(handles=shown, fontsize=8, frameon=False)
+        on.set_ylim(0, 118 * max(high for _, _, high in bounds))  # the legend stands above the bars
+        on.legend(handles=shown, loc="upper center", ncols=3, fontsize=8, frameon=False)
 
     return panel
 

@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 import heads
-from training.data import list_entries, read_files
+from training.data import list_entries, read_files, source_name
 from zoo.architectures import Stage
 from zoo.encoders import Encoder, ServedEncoder, encoder_from_run, fit_representation, read_run
 from zoo.images import ImageError, InputBlock, read_square
@@ -157,7 +157,9 @@ def read_task(source: Path, classes: int, images: int, prefix: str = "") -> Task
     kept = [entries[i] for i in sorted(chosen)]
     files: dict[int, bytes] = dict(read_files(source, kept))
     labels = np.array([names.index(entry.label) for entry in kept])
-    return Task(prefix.strip("/") or source.stem, [files[i] for i in range(len(kept))], labels)
+    return Task(
+        prefix.strip("/") or source_name(source), [files[i] for i in range(len(kept))], labels
+    )
 
 
 def _sample(source: Path, count: int) -> list[bytes]:

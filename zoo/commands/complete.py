@@ -28,11 +28,12 @@ def models_and_catalog(incomplete: str) -> list[str]:
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes that come with the training package."""
+    return [name for name in recipe_files() if name.startswith(incomplete)]
+
+
+def recipe_files() -> dict[str, Path]:
+    """The files of the recipes, by name."""
     found = find_spec("training")
     folders = (found.submodule_search_locations or []) if found else []
-    names = [
-        path.stem.replace("_", "-")
-        for folder in folders
-        for path in Path(folder, "recipes").glob("[!_]*.py")
-    ]
-    return sorted(name for name in names if name.startswith(incomplete))
+    paths = [path for folder in folders for path in Path(folder, "recipes").glob("[!_]*.py")]
+    return {path.stem.replace("_", "-"): path for path in sorted(paths)}

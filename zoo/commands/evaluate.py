@@ -35,7 +35,10 @@ def evaluate(
     ],
     data: Annotated[
         list[Path],
-        typer.Option(exists=True, help="Labelled folder or tar, repeated for several, see below."),
+        typer.Option(
+            help="Labelled folder or tar, Parquet, or torchvision:NAME:FOLDER; repeated for "
+            "several, see below."
+        ),
     ],
     protocol: Annotated[
         list[str] | None,

@@ -48,8 +48,8 @@ def export(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True,
-            help="Images for centre and whiten, such as the training data, repeated for several.",
+            help="Images for centre and whiten, such as the training data: a folder, tar, Parquet "
+            "or torchvision:NAME:FOLDER. Repeated for several.",
         ),
     ] = None,
     dim: Annotated[

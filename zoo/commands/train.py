@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.commands import complete
-from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, warn
+from zoo.commands.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
 
 if TYPE_CHECKING:
     from training.data import Packed
@@ -20,11 +20,32 @@ if TYPE_CHECKING:
 _LISTED, _LOG_EVERY = 10, 50
 
 
+def _list_recipes(wanted: bool) -> None:
+    """What each recipe is, by the first line of its file, and where the rest stands."""
+    if not wanted:
+        return
+    import ast  # noqa: PLC0415
+
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("recipe", "what it trains", box=None)
+    files = complete.recipe_files()
+    for name, path in files.items():
+        about = ast.get_docstring(ast.parse(path.read_text())) or ""
+        table.add_row(name, about.partition("\n")[0])
+    stdout().print(table)
+    for folder in {path.parent for path in files.values()}:
+        said = "Each file says what to expect, in what time, on what hardware, and by whom:"
+        stdout().print(f"{said} {folder}", markup=False)
+    raise typer.Exit
+
+
 def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="a recipe's name, or a file of one's own", autocompletion=complete.recipes
+            help="a recipe's name (--recipes lists them), or a file of one's own",
+            autocompletion=complete.recipes,
         ),
     ],
     data: Annotated[
@@ -52,6 +73,12 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(min=0.001, help="In place of the recipe's.")
     ] = None,
+    _recipes: Annotated[
+        bool,
+        typer.Option(
+            "--recipes", is_eager=True, callback=_list_recipes, help="List the recipes, and exit."
+        ),
+    ] = False,
 ) -> None:
     """Train an encoder on images without labels.
 
@@ -64,9 +91,10 @@ def train(
     """
     need("torch", "lightning_fabric", "tensorboard")
     from training.checkpoint import check_resumable  # noqa: PLC0415
-    from training.data import DataError, check_source  # noqa: PLC0415
+    from training.data import DataError, list_entries  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
+    from training.plan import Plan  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
@@ -76,8 +104,11 @@ def train(
             settings = settings.model_copy(update={"epochs": epochs})
         begin = find_package(start) if start else None
         check_resumable(out, settings)
-        for path in [*data, *(exclude_near or [])]:
-            check_source(path)
+        # What cannot be trained is told before any image is decoded.
+        for path in exclude_near or []:
+            list_entries(path)
+        images = [len(list_entries(path, "train")) for path in data]
+        Plan(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
             complete_ = run(settings, sources, out, report, start=begin)
@@ -121,11 +152,11 @@ def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["P
 def _packed(path: Path, side: int, split: str | None) -> "Packed":
     from rich.progress import Progress  # noqa: PLC0415
 
-    from training.data import pack  # noqa: PLC0415
+    from training.data import pack, source_name  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
     with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:
-        task = bar.add_task(f"reading {path.name}")
+        task = bar.add_task(f"reading {source_name(path)}")
         packed = pack(
             path,
             zoo_home() / "cache" / "packed",

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment.geometry import apply_separable, blur_matrix, flip, resize_matrix
+from training.augment.geometry import apply_separable, blur_taps, resize_taps
 
 BOXES = [  # top, left, height, width: a reduction, an enlargement, the whole, a sliver
     (3, 5, 40, 33),
@@ -18,8 +18,8 @@ BOXES = [  # top, left, height, width: a reduction, an enlargement, the whole, a
 def test_a_batch_of_crops_equals_torchvision_one_by_one(kind, size, crops, torchvision) -> None:
     images = torch.from_numpy(crops(len(BOXES), 48, 56)).float() / 255
     top, left, height, width = torch.tensor(BOXES).T
-    rows = resize_matrix(top, height, 48, size, kind)
-    columns = resize_matrix(left, width, 56, size, kind)
+    rows = resize_taps(top, height, size, kind)
+    columns = resize_taps(left, width, size, kind)
     got = apply_separable(images, rows, columns)
     want = torch.stack(
         [
@@ -39,7 +39,7 @@ def test_a_batch_of_crops_equals_torchvision_one_by_one(kind, size, crops, torch
 def test_blur_equals_torchvision(crops, torchvision) -> None:
     images = torch.from_numpy(crops(4, 40)).float() / 255
     sigma = torch.tensor([0.1, 0.7, 1.3, 2.0])
-    maps = blur_matrix(sigma, 40, 5)
+    maps = blur_taps(sigma, 40, 5)
     got = apply_separable(images, maps, maps)
     want = torch.stack(
         [
@@ -52,12 +52,24 @@ def test_blur_equals_torchvision(crops, torchvision) -> None:
 
 def test_a_flipped_map_mirrors_only_the_chosen_images(crops) -> None:
     images = torch.from_numpy(crops(2, 24)).float() / 255
-    whole = torch.zeros(2), torch.full((2,), 24)
-    rows = columns = resize_matrix(*whole, 24, 16)
-    plain = apply_separable(images, rows, columns)
-    mirrored = apply_separable(images, rows, flip(columns, torch.tensor([True, False])))
+    whole = torch.zeros(2).long(), torch.full((2,), 24)
+    rows = resize_taps(*whole, 16)
+    plain = apply_separable(images, rows, rows)
+    columns = resize_taps(*whole, 16, mirrored=torch.tensor([True, False]))
+    mirrored = apply_separable(images, rows, columns)
     assert torch.equal(mirrored[0], plain[0].flip(2))
     assert torch.equal(mirrored[1], plain[1])
+
+
+def test_images_may_have_numbers_of_outputs_of_their_own(crops) -> None:
+    images = torch.from_numpy(crops(2, 24)).float()
+    start, length, outputs = torch.zeros(2).long(), torch.full((2,), 24), torch.tensor([9, 16])
+    both = resize_taps(start, length, outputs, "bilinear")
+    got = apply_separable(images, both, both)
+    for number, size in enumerate(outputs.tolist()):
+        one = resize_taps(start[:1], length[:1], size, "bilinear")
+        want = apply_separable(images[number : number + 1], one, one)[0]
+        torch.testing.assert_close(got[number, :, :size, :size], want, atol=1e-4, rtol=0)
 
 
 @settings(deadline=None, max_examples=50)
@@ -70,7 +82,7 @@ def test_a_flipped_map_mirrors_only_the_chosen_images(crops) -> None:
 def test_a_resampling_keeps_flat_images_and_reads_nothing_outside_the_crop(
     start, length, outputs, kind
 ) -> None:
-    matrix = resize_matrix(torch.tensor([start]), torch.tensor([length]), 40, outputs, kind)[0]
-    torch.testing.assert_close(matrix.sum(dim=1), torch.ones(outputs), atol=1e-5, rtol=0)
-    assert not matrix[:, :start].any()
-    assert not matrix[:, start + length :].any()
+    source, weight = resize_taps(torch.tensor([start]), torch.tensor([length]), outputs, kind)
+    torch.testing.assert_close(weight.sum(dim=2), torch.ones(1, outputs), atol=1e-5, rtol=0)
+    assert source.min() >= start
+    assert source.max() < start + length

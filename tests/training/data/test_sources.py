@@ -97,5 +97,5 @@ def test_a_file_that_is_not_a_tar_is_refused(tmp_path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     (tmp_path / "photo.png").write_bytes(buffer.getvalue())
-    with pytest.raises(DataError, match=r"photo\.png: neither a folder nor a readable tar"):
+    with pytest.raises(DataError, match=r"photo\.png: neither a folder, nor a readable tar"):
         list_entries(tmp_path / "photo.png")

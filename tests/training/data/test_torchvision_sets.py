@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import DataError, check_source, list_entries, pack, read_files
+from training.data import DataError, list_entries, pack, read_files
 
 
 @pytest.fixture
@@ -65,5 +65,5 @@ def test_what_cannot_be_used_is_named(torchvision, tmp_path) -> None:
         list_entries(Path("torchvision:CIFAR10"))
     with pytest.raises(DataError, match=r"cannot read CIFAR10 there .*download it first"):
         list_entries(Path(f"torchvision:CIFAR10:{tmp_path}"))
-    with pytest.raises(DataError, match="no such folder"):
-        check_source(Path(f"torchvision:CIFAR10:{tmp_path / 'gone'}"))
+    with pytest.raises(DataError, match=r"cannot read ImageFolder there .*gone"):
+        list_entries(Path(f"torchvision:ImageFolder:{tmp_path / 'gone'}"))

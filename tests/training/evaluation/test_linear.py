@@ -71,3 +71,17 @@ def test_the_papers_penalties_are_scikit_learns_and_all_are_tried(digits) -> Non
     theirs = LogisticRegression(C=1 / (result.l2 * 400), max_iter=5000).fit(images, labels)
     assert result.accuracy == pytest.approx(theirs.score(test, answers), abs=0.01)
     assert min(abs(result.l2 * 400 - np.array(PAPER.values))) < 1e-6 * result.l2 * 400
+
+
+def test_of_penalties_that_get_all_right_none_is_taken_that_only_the_bias_decides() -> None:
+    rng = np.random.default_rng(0)
+
+    def two_classes(counts: tuple[int, int]):
+        labels = np.repeat([0, 1], counts)
+        features = 0.3 * rng.normal(size=(len(labels), 16))
+        features[:, 0] += 4 * labels
+        return features.astype(np.float32), labels
+
+    # One image more of a class, and the strongest penalty calls everything by its name.
+    found = linear_accuracy(*two_classes((19, 20)), *two_classes((50, 50)), penalties=PAPER)
+    assert found.validation == found.accuracy == 1
