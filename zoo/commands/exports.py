@@ -131,6 +131,7 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
     import numpy as np  # noqa: PLC0415
 
     from export.cost import Labelled  # noqa: PLC0415
+    from training.data import source_name  # noqa: PLC0415
 
     read = list(_read(sources, block, _CALIBRATION + _MEASURED, None))
     # A fifth of few images calibrates: what is measured on needs several a class.
@@ -141,7 +142,7 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
             f"{sources[0]}: too few readable images with labels: give a folder that holds a folder "
             "of images for each class"
         )
-    names = tuple(source.stem for source in sources)
+    names = tuple(map(source_name, sources))
     images = np.stack([image for _, image in rest])
     return np.stack([image for _, image in calibration]), Labelled(
         images, [label for label, _ in rest], names
