@@ -71,7 +71,7 @@ def resize_taps(
     first = (centre - radius * widening + 0.5).floor()
     position = first + torch.arange(count, device=device)
     distance = ((position + 0.5 - centre) / widening).abs_()
-    weight = _triangle(distance) if kind == "bilinear" else _cubic(distance)
+    weight = _triangle(distance) if kind == "bilinear" else cubic(distance)
     weight *= (position >= 0) & (position < length)
     weight /= weight.sum(dim=2, keepdim=True)
     source = torch.minimum(position.long().clamp_(min=0), length - 1).add_(start)
@@ -109,7 +109,7 @@ def _triangle(x: Tensor) -> Tensor:
     return (1 - x).clamp_(min=0)
 
 
-def _cubic(x: Tensor) -> Tensor:
+def cubic(x: Tensor) -> Tensor:
     """Keys' cubic convolution with a = -0.5, for x >= 0.
 
     The outer piece, which ends at 2, and what the inner one adds to it below 1: a choice by

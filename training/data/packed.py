@@ -1,7 +1,6 @@
 """Images decoded once into a memory-mapped uint8 file, so that every later epoch reads pixels.
 
-Decoding is by `zoo.images`, as in the gateway, and on the CPU: it is done once, and a GPU's JPEG
-decoder gives other pixels than those that are served.
+Decoding is by `zoo.images`, as in the gateway; the JPEG files of large sets are left to a GPU.
 """
 
 import fcntl
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,14 @@ from training.data.entry import DataError, Entry
 from training.data.sources import list_entries, read_files, source_digest, source_name
 from zoo.images import ImageError, InputBlock, decode, square
 
+if TYPE_CHECKING:  # what reads images alone need not have PyTorch
+    from training.data.gpu_jpeg import Decoder
+
 Progress = Callable[[int, int], None]
 """Called with the number of images done and their total."""
+
+LARGE_SET = 100_000
+"""Images from which on a GPU decodes; fewer take a CPU some minutes, once."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,11 @@ def pack(
     side: int,
     split: str | None = None,
     progress: Progress | None = None,
+    decoder: "Decoder | None" = None,
 ) -> Packed:
     """Decode the centre squares of a source's images at `side` pixels, or read them from `cache`.
+
+    `decoder` takes the JPEG files; without one, a GPU's takes those of large sets.
 
     Images smaller than `side` are not enlarged: the file's side is the least of `side` and the
     median short side of the source.
@@ -75,7 +84,11 @@ def pack(
     if not (folder / "index.json").is_file():
         with _alone(cache):
             if not (folder / "index.json").is_file():  # else another process has just written it
-                _write(source, entries, folder, side, progress)
+                if decoder is None and len(entries) >= LARGE_SET:
+                    from training.data.gpu_jpeg import gpu_decoder  # noqa: PLC0415 - PyTorch
+
+                    decoder = gpu_decoder()
+                _write(source, entries, folder, side, progress, decoder)
     index = json.loads((folder / "index.json").read_text())
     return Packed(
         name=source_name(source),
@@ -98,13 +111,18 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _write(
-    source: Path, entries: list[Entry], folder: Path, side: int, progress: Progress | None
+    source: Path,
+    entries: list[Entry],
+    folder: Path,
+    side: int,
+    progress: Progress | None,
+    decoder: "Decoder | None",
 ) -> None:
     """Into a private folder first, renamed when whole: an interrupted run leaves nothing behind."""
     work = Path(tempfile.mkdtemp(prefix=".packing-", dir=folder.parent))
     try:
         block = InputBlock(size=_side(source, entries, side), interpolation="bicubic")
-        readable, unreadable = _decode_all(source, entries, block, work / "raw", progress)
+        readable, unreadable = _decode_all(source, entries, block, work / "raw", progress, decoder)
         if not readable:
             raise DataError(f"{source}: none of its {len(entries)} images can be read")
         raw = np.memmap(
@@ -132,7 +150,12 @@ def _side(source: Path, entries: list[Entry], wanted: int) -> int:
 
 
 def _decode_all(
-    source: Path, entries: list[Entry], block: InputBlock, target: Path, progress: Progress | None
+    source: Path,
+    entries: list[Entry],
+    block: InputBlock,
+    target: Path,
+    progress: Progress | None,
+    decoder: "Decoder | None",
 ) -> tuple[list[int], dict[str, str]]:
     shape = (len(entries), block.size, block.size, 3)
     pixels = np.memmap(target, np.uint8, "w+", shape=shape)
@@ -151,12 +174,21 @@ def _decode_all(
     with ThreadPoolExecutor() as pool:
         done = 0
         while chunk := list(islice(files, 512)):
+            done += len(chunk)
+            if decoder:
+                from training.data.gpu_jpeg import squares  # noqa: PLC0415 - as above
+
+                found = squares([data for _, data in chunk], block.size, decoder)
+                for (index, _), pixels_found in zip(chunk, found, strict=True):
+                    if pixels_found is not None:
+                        pixels[index] = pixels_found
+                        readable.append(index)
+                chunk = [item for item, f in zip(chunk, found, strict=True) if f is None]
             for index, error in pool.map(read, chunk):
                 if error is None:
                     readable.append(index)
                 else:
                     unreadable[entries[index].path] = str(error)
-            done += len(chunk)
             if progress:
                 progress(done, len(entries))
     pixels.flush()

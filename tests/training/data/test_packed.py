@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from training.data import DataError, pack, packed
-from zoo.images import InputBlock, read_square
+from zoo.images import InputBlock, decode, read_square
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
@@ -101,3 +102,51 @@ def test_selected_rows_keep_their_entries(folder, tmp_path) -> None:
     chosen = source.select(keep)
     assert [e.path for e in chosen.entries] == ["a/0.png", "b/1.png", "b/5.png"]
     assert np.array_equal(chosen.pixels, source.pixels[[0, 3, 5]])
+
+
+@pytest.fixture
+def mixed(tmp_path) -> Path:
+    """JPEG files and what a GPU's decoder does not take, smooth, so that decoders agree."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    y, x = np.mgrid[:90, :121]  # an odd difference: the square begins between two pixels
+    for number in range(4):
+        wave = 127 + 120 * np.sin(y / (9 + number)) * np.cos(x / 13)
+        pixels = np.stack([wave, np.roll(wave, 20, 0), np.flip(wave, 1)], -1).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"plain-{number}.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(folder / "turned.jpg", exif=exif)
+    Image.fromarray(pixels).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(pixels).save(folder / "other.png")
+    return folder
+
+
+def on_gpu(files) -> list[torch.Tensor]:
+    """Pillow in the place of a GPU's decoder; it counts what it is given."""
+    on_gpu.given += len(files)
+    images = [np.asarray(decode(data).pixels) for data in files]
+    return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in images]
+
+
+def test_a_gpu_decodes_the_plain_jpeg_files_of_a_set(mixed, tmp_path) -> None:
+    on_gpu.given = 0
+    source = pack(mixed, tmp_path / "cache", 32, decoder=on_gpu)
+    assert on_gpu.given == 4
+    block = InputBlock(size=32, interpolation="bicubic")
+    for row, entry in zip(source.pixels, source.entries, strict=True):
+        expected = read_square((mixed / entry.path).read_bytes(), block).astype(int)
+        most = 2 if entry.path.startswith("plain") else 0
+        assert np.abs(row.astype(int) - expected).max() <= most, entry.path
+
+
+def test_a_damaged_file_is_named_though_a_gpu_decodes(mixed, tmp_path) -> None:
+    whole = (mixed / "plain-0.jpg").read_bytes()
+    (mixed / "plain-5.jpg").write_bytes(whole[: len(whole) // 2])
+
+    def failing(files) -> list[torch.Tensor]:
+        raise RuntimeError("nvjpegDecode failed")
+
+    source = pack(mixed, tmp_path / "cache", 32, decoder=failing)
+    assert list(source.unreadable) == ["plain-5.jpg"]
+    assert len(source) == 7
