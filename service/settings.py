@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -103,6 +103,20 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _parts(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _no_choice_is_passed_over(self) -> "Settings":
+        if self.device != "cpu" and self.runtime != "onnxruntime":
+            raise ValueError(
+                f"ZOO_DEVICE={self.device} is of ONNX Runtime, and ZOO_RUNTIME={self.runtime} does "
+                "not heed it: leave one of the two out"
+            )
+        if self.runtime == "fastest" and self.precision != "fp32":
+            raise ValueError(
+                f"ZOO_RUNTIME=fastest chooses the precision, ZOO_PRECISION={self.precision} too: "
+                "leave one of the two out"
+            )
+        return self
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
