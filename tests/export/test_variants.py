@@ -107,8 +107,31 @@ def test_what_agrees_too_little_has_a_space_of_its_own(package: Package):
     assert not manifest.mixes("int8")
     assert re.fullmatch("[0-9a-f]{64}", space_of(manifest, "int8"))
     assert space_of(manifest, "int8") != manifest.space
+    other = manifest.model_copy(
+        update={"files": manifest.files | {"encoder.int8.onnx": manifest.files["encoder.onnx"]}}
+    )
+    assert space_of(other, "int8") != space_of(manifest, "int8")  # other ranges, other embeddings
     strict = manifest.model_copy(update={"tolerance": 0.99999999})
     assert space_of(strict, "fp16") not in (manifest.space, space_of(manifest, "int8"))
+
+
+def test_coarse_precisions_of_two_runtimes_are_not_mixed(package: Package):
+    """They round at other places, and are as far from one another as from fp32."""
+    images = read_golden(package.golden).images
+    one, other = (
+        open_runtime(package, Execution(runtime, "int8")) for runtime in ("onnxruntime", "openvino")
+    )
+    assert agreement(one.embed(images), other.embed(images)).cosine_min < package.manifest.tolerance
+    assert one.space == space_of(package.manifest, "int8") != other.space
+    same = [open_runtime(package, Execution(r, "fp16")).space for r in ("onnxruntime", "openvino")]
+    assert same == [package.manifest.space] * 2
+
+
+def test_onnx_runtime_has_no_bf16_on_a_processor(package: Package):
+    for version in ("1", "2"):
+        found = read_package(package.path.parent / version)
+        with pytest.raises(RuntimeUnavailableError, match="take OpenVINO"):
+            open_runtime(found, Execution("onnxruntime", "bf16"))
 
 
 def test_folding_norms_changes_nothing(package: Package):

@@ -1,6 +1,8 @@
 """ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
+import contextlib
 import logging
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Device, Execution
+from zoo.space import space_of
 from zoo.store import zoo_home
 
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
@@ -30,9 +33,10 @@ class OnnxRuntime:
 
     concurrency = 1  # a second batch at the same time would only take the cores from the first
 
-    def __init__(self, session: Any, precision: Precision = "fp32", device: Device = "cpu") -> None:
+    def __init__(self, session: Any, precision: Precision, device: Device, space: str) -> None:
         self._session = session
         self.precision: Precision = precision
+        self.space = space
         where = "" if device == "cpu" else f"{device}-"
         self.variant = f"onnxruntime-{where}{precision}"
 
@@ -49,17 +53,22 @@ def open_onnx(package: Package, execution: Execution | None = None) -> OnnxRunti
     A GPU that was asked for and cannot be used is warned of in the log; `variant` tells it too.
 
     Raises:
-        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds.
+        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds; or bf16 is wanted
+            of it on the CPU.
         PackageError: ONNX Runtime refuses the graph, or there is none of that precision.
     """
     check_installed()
     execution = execution or Execution()
-    graph = package.graph_of(execution.precision)
     for device in _order(execution.device):
-        session = _session(graph, execution.threads, device)
+        if device == "cpu" and execution.precision == "bf16":
+            raise RuntimeUnavailableError(
+                "ONNX Runtime has no bf16 on a CPU: take OpenVINO (ZOO_RUNTIME=openvino), or fp16"
+            )
+        session = _session(package.graph_of(execution.precision), execution.threads, device)
         # A provider that fails to load is left out by the library with a line on standard error.
         if _PROVIDERS[device] in session.get_providers():
-            return OnnxRuntime(session, execution.precision, device)
+            space = space_of(package.manifest, execution.precision)
+            return OnnxRuntime(session, execution.precision, device, space)
         _log.warning(
             "%s cannot run on %s: %s did not load (run `zoo doctor`). It runs on what is left, "
             "many times slower.",
@@ -94,6 +103,10 @@ def _session(graph: Path, threads: int, device: Device) -> Any:
     # Idle threads that spin take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if device != "cpu":
+        # CUDA's libraries come as wheels, where no loader looks. What is missing is printed.
+        with contextlib.redirect_stdout(sys.stderr):
+            ort.preload_dlls()
     present = devices()
     providers = [(_PROVIDERS[d], _provider_options(d)) for d in _order(device) if d in present]
     try:
