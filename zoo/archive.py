@@ -111,12 +111,20 @@ def report(manifest: Manifest) -> str:
             for variant, p in manifest.parity.items()
         ),
         "",
+        *_variant_lines(manifest),
         f"Space {manifest.space}",
         "",
         "Files (SHA-256)",
         *(f"  {file.sha256}  {name}" for name, file in manifest.files.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _variant_lines(manifest: Manifest) -> list[str]:
+    if not manifest.variants:
+        return []
+    rows = [f"  {precision}: {v.cost.summary}" for precision, v in manifest.variants.items()]
+    return ["What other precisions cost against fp32", *rows, ""]
 
 
 def _source_line(name: str, terms: str, images: int | None, sha256: str | None) -> str:

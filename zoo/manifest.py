@@ -141,6 +141,16 @@ class Cost(_Block):
     low: float = Field(description="95% interval of the lead")
     high: float
 
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"cosine at least {self.cosine_min:.6f}, {self.recall_at_10:.1%} of ten neighbours "
+            f"kept, {100 * self.few_label_lead:+.2f} points from five labels "
+            f"({100 * self.low:+.2f} to {100 * self.high:+.2f}), on {self.images:,} images of "
+            f"{', '.join(self.data)}"
+        )
+
 
 class Variant(_Block):
     """The encoder in another precision: `encoder.<precision>.onnx`, weights included."""

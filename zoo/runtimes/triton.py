@@ -88,7 +88,8 @@ class TritonRuntime:
             raise GoldenMismatchError(
                 f"Triton at {self._url} serves {served} as {self._model} version {self._version}, "
                 f"not {self.space} of {manifest.reference} in {self.precision}: export its "
-                f"repository again with zoo export {manifest.reference} --triton, or change ZOO_PRECISION"
+                f"repository again with zoo export {manifest.reference} --triton, or change "
+                "ZOO_PRECISION"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
         self._max_batch = max(1, config.max_batch_size)
