@@ -192,8 +192,12 @@ class Manifest(_Block):
         Decided by what the package attests, never by what a machine happens to measure, so that
         all machines agree.
         """
-        attested = [p.cosine_min for v, p in self.parity.items() if v.endswith(f"-{precision}")]
-        return precision == "fp32" or min(attested, default=0.0) >= self.tolerance
+        return precision == "fp32" or (self.attested(precision) or 0.0) >= self.tolerance
+
+    def attested(self, precision: Precision) -> float | None:
+        """The least golden cosine that the package says this precision has; None: it has none."""
+        found = [p.cosine_min for v, p in self.parity.items() if v.endswith(f"-{precision}")]
+        return min(found, default=None)
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from tritonclient.grpc import model_config_pb2
 
+from export.build import write_manifest
 from export.cost import Labelled, check_labelled, measure_cost
 from export.lower import fold_norms, write_whole
 from export.quantize import _quantise, _run, quantise
@@ -25,11 +27,11 @@ from export.triton import Serving, write_repository
 from zoo.archive import report
 from zoo.commands import exports
 from zoo.encoders import load_served
-from zoo.errors import PackageError, RuntimeUnavailableError
+from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
 from zoo.images import InputBlock
 from zoo.manifest import Parity
 from zoo.package import Package, read_package, verify
-from zoo.runtimes import Execution, open_as_asked, open_runtime, read_golden
+from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
 from zoo.runtimes.onnx import devices
 from zoo.space import space_of
@@ -143,6 +145,26 @@ def test_onnx_runtime_has_no_bf16_on_a_processor(package: Package):
         found = read_package(package.path.parent / version)
         with pytest.raises(RuntimeUnavailableError, match="take OpenVINO"):
             open_runtime(found, Execution("onnxruntime", "bf16"))
+
+
+def test_int8_far_from_what_is_attested_is_refused(package: Package, tmp_path: Path):
+    """Far above the floor of int8, and yet not the embeddings that the package speaks of."""
+    folder = tmp_path / "tiny" / "2"
+    shutil.copytree(package.path, folder)
+    graph = onnx.load(folder / "encoder.int8.onnx")
+    for tensor in graph.graph.initializer:
+        if tensor.name == "encoder.layer4.1.conv2.weight_quantized":
+            values = onnx.numpy_helper.to_array(tensor).copy()
+            values[:160] = 0
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(graph, folder / "encoder.int8.onnx")
+    write_manifest(folder, package.manifest)
+    damaged = read_package(folder)
+    images = read_golden(damaged.golden).images
+    found = open_onnx(damaged, Execution(precision="int8")).embed(images)
+    assert 0.9 < agreement(found, read_golden(damaged.golden).embeddings).cosine_min < 0.997
+    with pytest.raises(GoldenMismatchError, match="not served"):
+        open_runtime(damaged, Execution(precision="int8"))
 
 
 def test_folding_norms_changes_nothing(package: Package):
@@ -266,6 +288,10 @@ def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: 
         (["export", "tinny", "--precision", "int8", "--data", unlabelled], "tinny"),
         (["export", "tiny@1", "--triton", "m", "--precision", "int8"], "has no int8 variant"),
         (["export", "tiny", "--triton", "m", "--backend", "tensorrt"], "device gpu"),
+        (
+            ["export", "tiny", "--triton", "m", "--device", "tensorrt", "--precision", "int8"],
+            "zero points",
+        ),
         (["export", "tiny", "--triton", "m", "--tensorrt", "p"], "that --backend tensorrt runs"),
         (["export", "tiny", "--triton", "m", "--data", unlabelled], "--data has no effect"),
         (["export", "tiny", "--precision", "int8", "--grid", "2"], "--grid has no effect"),

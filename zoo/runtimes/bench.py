@@ -54,7 +54,7 @@ def executions(package: Package, threads: int = 0) -> Iterator[Execution]:
     precisions: tuple[Precision, ...] = ("fp32", *package.manifest.variants)
     for device in devices():
         for precision in precisions:
-            if precision != "bf16" or device != "cpu":  # ONNX Runtime has none on a CPU
+            if (device, precision) not in (("cpu", "bf16"), ("tensorrt", "int8")):  # see open_onnx
                 yield Execution("onnxruntime", precision, device, threads)
     if importlib.util.find_spec("openvino"):
         rounded: tuple[Precision, ...] = ("bf16",)  # which needs no variant

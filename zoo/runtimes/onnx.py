@@ -4,7 +4,6 @@ import contextlib
 import logging
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,18 +52,22 @@ def open_onnx(package: Package, execution: Execution | None = None) -> OnnxRunti
     A GPU that was asked for and cannot be used is warned of in the log; `variant` tells it too.
 
     Raises:
-        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds; or bf16 is wanted
-            of it on the CPU.
+        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds; or that device
+            does not take that precision.
         PackageError: ONNX Runtime refuses the graph, or there is none of that precision.
     """
     check_installed()
     execution = execution or Execution()
+    if (execution.device, execution.precision) == ("tensorrt", "int8"):
+        raise RuntimeUnavailableError(
+            "the int8 graph has zero points, which TensorRT lacks: take ZOO_DEVICE=cuda, or fp16"
+        )
     for device in _order(execution.device):
         if device == "cpu" and execution.precision == "bf16":
             raise RuntimeUnavailableError(
                 "ONNX Runtime has no bf16 on a CPU: take OpenVINO (ZOO_RUNTIME=openvino), or fp16"
             )
-        session = _session(package.graph_of(execution.precision), execution.threads, device)
+        session = _session(package, execution, device)
         # A provider that fails to load is left out by the library with a line on standard error.
         if _PROVIDERS[device] in session.get_providers():
             space = space_of(package.manifest, execution.precision)
@@ -95,11 +98,12 @@ def _order(wanted: Device) -> tuple[Device, ...]:
     return order[order.index(wanted) :]
 
 
-def _session(graph: Path, threads: int, device: Device) -> Any:
+def _session(package: Package, execution: Execution, device: Device) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to install
 
+    graph = package.graph_of(execution.precision)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = execution.threads
     # Idle threads that spin take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
@@ -108,14 +112,18 @@ def _session(graph: Path, threads: int, device: Device) -> Any:
         with contextlib.redirect_stdout(sys.stderr):
             ort.preload_dlls()
     present = devices()
-    providers = [(_PROVIDERS[d], _provider_options(d)) for d in _order(device) if d in present]
+    providers = [
+        (_PROVIDERS[d], _provider_options(d, execution.precision))
+        for d in _order(device)
+        if d in present
+    ]
     try:
         return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # the library raises types of its own, without a common base
         raise PackageError(f"{graph}: ONNX Runtime refuses it ({error})") from error
 
 
-def _provider_options(device: Device) -> dict[str, str]:
+def _provider_options(device: Device, precision: Precision) -> dict[str, str]:
     if device != "tensorrt":
         return {}
     cache = zoo_home() / "cache" / "tensorrt"
@@ -125,6 +133,9 @@ def _provider_options(device: Device) -> dict[str, str]:
         "trt_engine_cache_path": str(cache),
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(cache),
+        # TensorRT up to 10 refuses a graph of another type than it was told of.
+        "trt_fp16_enable": str(int(precision == "fp16")),
+        "trt_bf16_enable": str(int(precision == "bf16")),
     }
 
 
