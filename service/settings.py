@@ -25,7 +25,10 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """The gateway's settings; each is the environment variable of its name after `ZOO_`."""
 
-    model_config = SettingsConfigDict(env_prefix="ZOO_", frozen=True, extra="ignore")
+    # A message that quotes what was given would quote keys and passwords.
+    model_config = SettingsConfigDict(
+        env_prefix="ZOO_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(
         default_factory=zoo_home, description="folder of the database and of pulled packages"
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
     cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
-    runtime: RuntimeName | Literal["fastest"] = Field(
+    runtime: Literal[RuntimeName, "fastest"] = Field(
         "onnxruntime",
         description="what runs the encoders: `onnxruntime` or `openvino` here, a `triton` server, "
         "or the `fastest` that is installed here and mixes with the reference, measured at start",

@@ -13,7 +13,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Lowered = Literal["fp16", "bf16", "int8"]
-Precision = Literal["fp32"] | Lowered
+Precision = Literal["fp32", Lowered]
 """Of weights and arithmetic. fp32 is the reference."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]

@@ -42,15 +42,17 @@ def test_keys_and_database_are_read_from_files(tmp_path: Path, kind: str):
         ({"ZOO_RUNTIME": "openvino", "ZOO_DEVICE": "cuda"}, "ZOO_DEVICE=cuda is of ONNX Runtime"),
         ({"ZOO_RUNTIME": "fastest", "ZOO_DEVICE": "cuda"}, "ZOO_RUNTIME=fastest does not heed it"),
         ({"ZOO_RUNTIME": "fastest", "ZOO_PRECISION": "int8"}, "fastest chooses the precision"),
+        ({"ZOO_PRECISION": "fp8"}, "'fp32', 'fp16', 'bf16' or 'int8'"),
     ],
 )
 def test_settings_that_would_be_passed_over_are_refused(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], message: str
 ):
-    for name, value in settings.items():
+    for name, value in (settings | {"ZOO_API_KEYS": "s3cret"}).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ValidationError, match=message) as refused:
         Settings()
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("what", ["absent", "a file"])
