@@ -104,7 +104,7 @@ def report(manifest: Manifest) -> str:
         "Comes from",
         *(_source_line(s.name, s.terms, s.images, s.sha256) for s in origin.sources),
         "",
-        f"Parity with the reference (PyTorch, float32); at least {manifest.tolerance} is asked",
+        f"Parity with the reference (PyTorch, float32); mixes from {manifest.tolerance} on",
         *(
             f"  {variant}: cosine at least {p.cosine_min:.9f}, mean {p.cosine_mean:.9f}, "
             f"largest relative error {p.max_relative_error:.3g}"
