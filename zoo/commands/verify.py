@@ -86,7 +86,8 @@ def _proven(package: "Package", way: "Execution") -> dict[str, Any]:
     try:
         runtime = open_as_asked(package, way)
     except RuntimeUnavailableError as error:
-        return {"variant": f"{way.runtime}-{way.precision}", "skipped": str(error)}
+        where = "" if way.device == "cpu" else f"{way.device}-"
+        return {"variant": f"{way.runtime}-{where}{way.precision}", "skipped": str(error)}
     parity = check_golden(package, runtime.variant, runtime.embed, runtime.precision)
     return {"variant": runtime.variant} | parity.model_dump()
 

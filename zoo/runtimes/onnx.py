@@ -65,9 +65,15 @@ def open_onnx(package: Package, execution: Execution | None = None) -> OnnxRunti
     for device in _order(execution.device):
         if device == "cpu" and execution.precision == "bf16":
             raise RuntimeUnavailableError(
-                "ONNX Runtime has no bf16 on a CPU: take OpenVINO (ZOO_RUNTIME=openvino), or fp16"
+                f"ONNX Runtime has no bf16 on {execution.device} here: take OpenVINO "
+                "(ZOO_RUNTIME=openvino), or fp16"
             )
-        session = _session(package, execution, device)
+        try:
+            session = _session(package, execution, device)
+        except PackageError:
+            if execution.precision != "bf16":
+                raise
+            continue  # the GPU is not there, and the CPU refuses the graph
         # A provider that fails to load is left out by the library with a line on standard error.
         if _PROVIDERS[device] in session.get_providers():
             space = space_of(package.manifest, execution.precision)
@@ -107,10 +113,6 @@ def _session(package: Package, execution: Execution, device: Device) -> Any:
     # Idle threads that spin take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    if device != "cpu":
-        # CUDA's libraries come as wheels, where no loader looks. What is missing is printed.
-        with contextlib.redirect_stdout(sys.stderr):
-            ort.preload_dlls()
     present = devices()
     providers = [
         (_PROVIDERS[d], _provider_options(d, execution.precision))
@@ -118,7 +120,10 @@ def _session(package: Package, execution: Execution, device: Device) -> Any:
         if d in present
     ]
     try:
-        return ort.InferenceSession(str(graph), options, providers=providers)
+        with contextlib.redirect_stdout(sys.stderr):  # where it prints what a GPU lacks
+            if device != "cpu":
+                ort.preload_dlls()  # CUDA's libraries come as wheels, where no loader looks
+            return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # the library raises types of its own, without a common base
         raise PackageError(f"{graph}: ONNX Runtime refuses it ({error})") from error
 
