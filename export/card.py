@@ -91,6 +91,7 @@ def _variants(m: Manifest) -> str:
             f"{100 * v.cost.recall_at_10:.1f}%",
             f"{100 * v.cost.few_label:.1f}%",
             _interval(v.cost.few_label_lead, v.cost.low, v.cost.high, ""),
+            f"{v.cost.images:,} of {', '.join(v.cost.data)}",
         )
         for precision, v in m.variants.items()
     ]
@@ -104,12 +105,9 @@ def _variants(m: Manifest) -> str:
         "recall@10",
         "5 labels",
         "over fp32, points",
+        "images",
     )
-    cost = next(iter(m.variants.values())).cost
-    text = (
-        f"Against fp32 on {cost.images:,} images of {', '.join(cost.data)}. What mixes may be "
-        "compared with fp32; what does not has a space of its own."
-    )
+    text = "Against fp32. What mixes may be compared with it; what does not has a space of its own."
     kept = [
         f"{precision} leaves {len(v.kept)} convolutions in fp32."
         for precision, v in m.variants.items()

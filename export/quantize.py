@@ -46,8 +46,8 @@ def quantise(
 
     Args:
         images: uint8 (n, size, size, 3), for the ranges; some of them judge the layers.
-        symmetric: activations around zero, which TensorRT wants; unsigned ones, which are more
-            exact behind a ReLU and faster on processors, otherwise.
+        symmetric: activations around zero and biases in float32, which TensorRT wants; unsigned
+            ones, which are more exact behind a ReLU and faster on processors, otherwise.
 
     Returns:
         The names of the convolutions that stayed in float32, the most sensitive first.
@@ -105,7 +105,8 @@ def _quantise(
             # A few outliers would take the digits from all other values.
             calibrate_method=CalibrationMethod.Percentile,
             calibration_cache_path=str(ranges),
-            extra_options={"ActivationSymmetric": symmetric},
+            # TensorRT has no int32 for biases, nor zero points.
+            extra_options={"ActivationSymmetric": symmetric, "QuantizeBias": not symmetric},
         )
 
 

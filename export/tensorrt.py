@@ -6,6 +6,7 @@ are strongly typed: the precision is that of the graph. Never run: no GPU was at
 """
 
 import importlib.util
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -214,15 +215,26 @@ def _build(graph: Path, size: int, batches: Batches) -> bytes:
     shapes = [(n, size, size, 3) for n in (batches.least, batches.best, batches.most)]
     profile.set_shape("images", *shapes)
     config.add_optimization_profile(profile)
-    kept = zoo_home() / "cache" / "tensorrt" / f"{trt.__version__}.timing"
-    cache = config.create_timing_cache(kept.read_bytes() if kept.is_file() else b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
+    machine = this_machine()
+    name = f"{machine.tensorrt}-{machine.compute_capability}.timing"
+    kept = zoo_home() / "cache" / "tensorrt" / name
+    _use_timings(config, kept.read_bytes() if kept.is_file() else b"")
     serialised = builder.build_serialized_network(network, config)
     if serialised is None:
         raise PackageError(f"{graph}: TensorRT could not build a plan of it (its log says why)")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(config.get_timing_cache().serialize())
+    partial = kept.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(bytes(config.get_timing_cache().serialize()))
+    partial.replace(kept)
     return bytes(serialised)
+
+
+def _use_timings(config: Any, earlier: bytes) -> None:
+    """Give the times of earlier builds to the builder; of a torn file or another GPU, none."""
+    for content in (earlier, b""):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return
 
 
 class _Engine:
@@ -233,6 +245,8 @@ class _Engine:
 
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
         self._engine: Any = self._runtime.deserialize_cuda_engine(serialised)
+        if self._engine is None:
+            raise PackageError("TensorRT cannot load the plan that it built (its log says why)")
         self._context, self._dim = self._engine.create_execution_context(), dim
 
     def embed(self, images: Pixels) -> Floats:
@@ -247,7 +261,8 @@ class _Engine:
             self._context.set_input_shape("images", tuple(given.shape))
             self._context.set_tensor_address("images", given.data_ptr())
             self._context.set_tensor_address("embedding", row.data_ptr())
-            self._context.execute_async_v3(stream.cuda_stream)
+            if not self._context.execute_async_v3(stream.cuda_stream):
+                raise PackageError("TensorRT cannot run the plan that it built (its log says why)")
             rows.append(row)
         found: Floats = torch.cat(rows).cpu().numpy()
         return found

@@ -128,7 +128,7 @@ def model_config(packages: Sequence[Package], serving: Serving) -> Any:
             trt_engine_cache_enable="true",
             trt_engine_cache_path=_ENGINE_CACHE,
         )
-        if precision == "fp32":
+        if precision in ("fp32", "fp16"):
             # Asked of TensorRT up to 10; from 11 on a precision comes from the graph alone.
             accelerator.parameters["precision_mode"] = "FP16"
             precision = "fp16"
@@ -152,6 +152,11 @@ def _check_device(serving: Serving) -> None:
         raise PackageError("a TensorRT plan runs on a GPU: give the device gpu")
     if backend == "tensorrt" and serving.plans is None:
         raise PackageError("the tensorrt backend runs plans: say in which folder they are")
+    if serving.precision == "int8" and device == "tensorrt":
+        raise PackageError(
+            "the int8 graph has zero points, which TensorRT lacks: build a plan with --tensorrt, "
+            "and serve it with --backend tensorrt"
+        )
     if serving.precision == "bf16" and device == "cpu":
         raise PackageError("ONNX Runtime has no bf16 on the CPU: export fp32, fp16 or int8")
 

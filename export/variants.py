@@ -60,6 +60,8 @@ def export_variants(
         RuntimeUnavailableError: OpenVINO, which runs bf16, is not installed.
     """
     check_labelled(samples.labelled)
+    if "int8" in precisions:
+        _check_calibration(samples.calibration)
     verify(package)
     manifest = package.manifest
     with new_package(manifest.name, version) as folder:
@@ -107,23 +109,30 @@ def write_quantised(
     Raises:
         PackageError: the images are too few.
     """
-    if len(calibration) < LEAST_CALIBRATION:
-        raise PackageError(
-            f"{len(calibration)} images to take ranges from, int8 needs {LEAST_CALIBRATION}: give "
-            "more images"
-        )
+    _check_calibration(calibration)
     with TemporaryDirectory() as work:
         whole = Path(work) / "whole.onnx"
-        write_whole(_folded(package), whole, {})
+        write_whole(_folded(package), whole, _metadata(package, "int8"))
         gc.collect()  # the exporter leaves cycles that hold the weights
         return quantise(whole, target, calibration, symmetric, progress)
 
 
 def write_variant(package: Package, target: Path, precision: Half) -> None:
     """Write a package's graph in a 16-bit type."""
+    write_half(_folded(package), precision, target, _metadata(package, precision))
+
+
+def _check_calibration(images: Pixels) -> None:
+    if len(images) < LEAST_CALIBRATION:
+        raise PackageError(
+            f"int8 takes its ranges from {len(images)} of the images, and needs "
+            f"{LEAST_CALIBRATION}: give {LEAST_CALIBRATION / max(len(images), 1):.1f} times as many"
+        )
+
+
+def _metadata(package: Package, precision: Lowered) -> dict[str, str]:
     manifest = package.manifest
-    metadata = {"name": manifest.name, "space": manifest.space, "precision": precision}
-    write_half(_folded(package), precision, target, metadata)
+    return {"name": manifest.name, "space": manifest.space, "precision": precision}
 
 
 def _write_graph(

@@ -26,7 +26,6 @@ from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
 from zoo.package import Package
 from zoo.runtimes import Runtime, least_cosine
-from zoo.space import space_of
 
 Vector = npt.NDArray[np.float32]
 
@@ -48,8 +47,7 @@ class Embedder:
 
     def __init__(self, package: Package, runtime: Runtime, settings: Settings) -> None:
         self.package = package
-        space = space_of(package.manifest, runtime.precision)
-        self.manifest = package.manifest.model_copy(update={"space": space})
+        self.manifest = package.manifest.model_copy(update={"space": runtime.space})
         self.least_cosine = least_cosine(package.manifest, runtime.precision)
         self._runtime = runtime
         self.batcher = Batcher(

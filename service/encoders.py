@@ -46,7 +46,8 @@ class Encoders:
                 return embedder
         raise SpaceMismatchError(
             f"{owner} belongs to the embedding space {space}, and no model of that space is "
-            "served; name its model in ZOO_MODELS and start again"
+            "served; name its model in ZOO_MODELS, with the ZOO_RUNTIME and ZOO_PRECISION that it "
+            "was made with, and start again"
         )
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,7 +25,10 @@ MIB = 1024 * 1024
 class Settings(BaseSettings):
     """The gateway's settings; each is the environment variable of its name after `ZOO_`."""
 
-    model_config = SettingsConfigDict(env_prefix="ZOO_", frozen=True, extra="ignore")
+    # A message that quotes what was given would quote keys and passwords.
+    model_config = SettingsConfigDict(
+        env_prefix="ZOO_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(
         default_factory=zoo_home, description="folder of the database and of pulled packages"
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
     cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
-    runtime: RuntimeName | Literal["fastest"] = Field(
+    runtime: Literal[RuntimeName, "fastest"] = Field(
         "onnxruntime",
         description="what runs the encoders: `onnxruntime` or `openvino` here, a `triton` server, "
         "or the `fastest` that is installed here and mixes with the reference, measured at start",
@@ -103,6 +106,20 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _parts(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _no_choice_is_passed_over(self) -> "Settings":
+        if self.device != "cpu" and self.runtime != "onnxruntime":
+            raise ValueError(
+                f"ZOO_DEVICE={self.device} is of ONNX Runtime, and ZOO_RUNTIME={self.runtime} does "
+                "not heed it: leave one of the two out"
+            )
+        if self.runtime == "fastest" and self.precision != "fp32":
+            raise ValueError(
+                f"ZOO_RUNTIME=fastest chooses the precision, ZOO_PRECISION={self.precision} too: "
+                "leave one of the two out"
+            )
+        return self
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

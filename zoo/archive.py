@@ -104,19 +104,27 @@ def report(manifest: Manifest) -> str:
         "Comes from",
         *(_source_line(s.name, s.terms, s.images, s.sha256) for s in origin.sources),
         "",
-        f"Parity with the reference (PyTorch, float32); at least {manifest.tolerance} is asked",
+        f"Parity with the reference (PyTorch, float32); mixes from {manifest.tolerance} on",
         *(
             f"  {variant}: cosine at least {p.cosine_min:.9f}, mean {p.cosine_mean:.9f}, "
             f"largest relative error {p.max_relative_error:.3g}"
             for variant, p in manifest.parity.items()
         ),
         "",
+        *_variant_lines(manifest),
         f"Space {manifest.space}",
         "",
         "Files (SHA-256)",
         *(f"  {file.sha256}  {name}" for name, file in manifest.files.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _variant_lines(manifest: Manifest) -> list[str]:
+    if not manifest.variants:
+        return []
+    rows = [f"  {precision}: {v.cost.summary}" for precision, v in manifest.variants.items()]
+    return ["What other precisions cost against fp32", *rows, ""]
 
 
 def _source_line(name: str, terms: str, images: int | None, sha256: str | None) -> str:

@@ -13,7 +13,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Lowered = Literal["fp16", "bf16", "int8"]
-Precision = Literal["fp32"] | Lowered
+Precision = Literal["fp32", Lowered]
 """Of weights and arithmetic. fp32 is the reference."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -141,6 +141,16 @@ class Cost(_Block):
     low: float = Field(description="95% interval of the lead")
     high: float
 
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"cosine at least {self.cosine_min:.6f}, {self.recall_at_10:.1%} of ten neighbours "
+            f"kept, {100 * self.few_label_lead:+.2f} points from five labels "
+            f"({100 * self.low:+.2f} to {100 * self.high:+.2f}), on {self.images:,} images of "
+            f"{', '.join(self.data)}"
+        )
+
 
 class Variant(_Block):
     """The encoder in another precision: `encoder.<precision>.onnx`, weights included."""
@@ -182,8 +192,12 @@ class Manifest(_Block):
         Decided by what the package attests, never by what a machine happens to measure, so that
         all machines agree.
         """
-        attested = [p.cosine_min for v, p in self.parity.items() if v.endswith(f"-{precision}")]
-        return precision == "fp32" or min(attested, default=0.0) >= self.tolerance
+        return precision == "fp32" or (self.attested(precision) or 0.0) >= self.tolerance
+
+    def attested(self, precision: Precision) -> float | None:
+        """The least golden cosine that the package says this precision has; None: it has none."""
+        found = [p.cosine_min for v, p in self.parity.items() if v.endswith(f"-{precision}")]
+        return min(found, default=None)
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

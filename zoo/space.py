@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 
 from zoo.errors import PackageError
-from zoo.manifest import Manifest, Precision
+from zoo.manifest import Manifest, Precision, graph_name
 
 _BYTES = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 1),
@@ -40,14 +40,22 @@ def space_digest(
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
-def space_of(manifest: Manifest, precision: Precision) -> str:
+def space_of(manifest: Manifest, precision: Precision, openvino: bool = False) -> str:
     """The space of a package's encoder in a precision.
 
-    It is the package's where the precision mixes with the reference, else one of its own.
+    It is the package's where the precision mixes with the reference, else one of its own: of that
+    graph, since int8 with other ranges is as far from it as from fp32, and so is OpenVINO from
+    the runtimes that round where the graph says it.
     """
     if manifest.mixes(precision):
         return manifest.space
-    content = {"precision": precision, "space": manifest.space}
+    graph = manifest.files.get(graph_name(precision))
+    content = {
+        "graph": graph.sha256 if graph else None,
+        "openvino": openvino,
+        "precision": precision,
+        "space": manifest.space,
+    }
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 

@@ -4,7 +4,7 @@ Never run: no GPU was at hand.
 """
 
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
@@ -21,10 +21,18 @@ Place = Callable[[Any], "OnGpu | None"]
 
 
 class OnGpu:
-    """A copy of a flat index on the GPU, asked by one thread at a time, as FAISS needs it."""
+    """A copy of a flat index on the GPU.
 
-    def __init__(self, copy: Any, lock: Lock) -> None:
+    FAISS lets one thread at a time make, search and free what shares a GPU's memory: hence one lock
+    for all copies. It is reentrant, because any allocation may free a copy.
+    """
+
+    def __init__(self, copy: Any, lock: "RLock") -> None:
         self._copy, self._lock = copy, lock
+
+    def __del__(self) -> None:
+        with self._lock:
+            self._copy = None
 
     def search(
         self, queries: npt.NDArray[np.float32], k: int
@@ -53,11 +61,18 @@ def open_search_device(wanted: Literal["cpu", "cuda"]) -> Place | None:
             "'encoder-zoo[gpu]' and run `zoo doctor`",
         )
         return None
-    resources, lock = faiss.StandardGpuResources(), Lock()
+    resources, lock = faiss.StandardGpuResources(), RLock()
 
     def place(flat: Any) -> OnGpu | None:
         if flat.ntotal < LEAST_ROWS:
             return None
-        return OnGpu(faiss.index_cpu_to_gpu(resources, 0, flat), lock)
+        try:
+            with lock:
+                return OnGpu(faiss.index_cpu_to_gpu(resources, 0, flat), lock)
+        except RuntimeError as error:  # of FAISS, such as for want of memory
+            structlog.get_logger().warning(
+                "a segment stays on the CPU", rows=flat.ntotal, detail=str(error)
+            )
+            return None
 
     return place

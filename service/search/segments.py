@@ -78,12 +78,14 @@ def nearest(
     k = min(k, int(allowed.sum()))
     if k == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    whole = bool(allowed.all())
-    if segment.gpu and whole and k <= MOST_FOUND:  # FAISS does not select rows on a GPU
-        scores, places = segment.gpu.search(query[np.newaxis], k)
-        return segment.keys[places[0]], scores[0]
+    refused = len(allowed) - int(allowed.sum())
+    if segment.gpu and k + refused <= MOST_FOUND:
+        # FAISS does not select rows on a GPU: what is refused is asked for too, and passed over.
+        scores, places = segment.gpu.search(query[np.newaxis], k + refused)
+        found = np.flatnonzero(allowed[places[0]])[:k]
+        return segment.keys[places[0][found]], scores[0][found]
     parameters = None
-    if not whole:
+    if refused:
         bits = np.packbits(allowed, bitorder="little")
         selector = faiss.IDSelectorBitmap(bits)  # type: ignore[arg-type, call-arg]
         parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]

@@ -3,28 +3,37 @@
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from google.protobuf import text_format
+from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from tritonclient.grpc import model_config_pb2
 
+from export.build import write_manifest
 from export.cost import Labelled, check_labelled, measure_cost
 from export.lower import fold_norms, write_whole
 from export.quantize import _quantise, _run, quantise
 from export.tensorrt import Batches, Machine, Plan, build_plan, check_tensorrt, read_plan
 from export.triton import Serving, write_repository
+from zoo.archive import report
+from zoo.commands import exports
 from zoo.encoders import load_served
-from zoo.errors import PackageError, RuntimeUnavailableError
+from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
+from zoo.images import InputBlock
 from zoo.manifest import Parity
 from zoo.package import Package, read_package, verify
-from zoo.runtimes import Execution, open_runtime, read_golden
+from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
+from zoo.runtimes.onnx import devices
 from zoo.space import space_of
 
 
@@ -62,6 +71,10 @@ def test_a_version_with_variants_keeps_the_space(package: Package):
     card = (package.path / "card.md").read_text()
     assert "## Variants" in card
     assert "| int8 | no |" in card
+    shown = zoo("show", "tiny", home=package.path.parents[2]).stdout
+    assert "a space of its own; cosine at least" in shown
+    for text in (shown, report(after)):
+        assert after.variants["int8"].cost.summary in " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -107,8 +120,51 @@ def test_what_agrees_too_little_has_a_space_of_its_own(package: Package):
     assert not manifest.mixes("int8")
     assert re.fullmatch("[0-9a-f]{64}", space_of(manifest, "int8"))
     assert space_of(manifest, "int8") != manifest.space
+    other = manifest.model_copy(
+        update={"files": manifest.files | {"encoder.int8.onnx": manifest.files["encoder.onnx"]}}
+    )
+    assert space_of(other, "int8") != space_of(manifest, "int8")  # other ranges, other embeddings
     strict = manifest.model_copy(update={"tolerance": 0.99999999})
     assert space_of(strict, "fp16") not in (manifest.space, space_of(manifest, "int8"))
+
+
+def test_coarse_precisions_of_two_runtimes_are_not_mixed(package: Package):
+    """They round at other places, and are as far from one another as from fp32."""
+    images = read_golden(package.golden).images
+    one, other = (
+        open_runtime(package, Execution(runtime, "int8")) for runtime in ("onnxruntime", "openvino")
+    )
+    assert agreement(one.embed(images), other.embed(images)).cosine_min < package.manifest.tolerance
+    assert one.space == space_of(package.manifest, "int8") != other.space
+    same = [open_runtime(package, Execution(r, "fp16")).space for r in ("onnxruntime", "openvino")]
+    assert same == [package.manifest.space] * 2
+
+
+def test_onnx_runtime_has_no_bf16_on_a_processor(package: Package):
+    for version in ("1", "2"):
+        found = read_package(package.path.parent / version)
+        with pytest.raises(RuntimeUnavailableError, match="take OpenVINO"):
+            open_runtime(found, Execution("onnxruntime", "bf16"))
+
+
+def test_int8_far_from_what_is_attested_is_refused(package: Package, tmp_path: Path):
+    """Far above the floor of int8, and yet not the embeddings that the package speaks of."""
+    folder = tmp_path / "tiny" / "2"
+    shutil.copytree(package.path, folder)
+    graph = onnx.load(folder / "encoder.int8.onnx")
+    for tensor in graph.graph.initializer:
+        if tensor.name == "encoder.layer4.1.conv2.weight_quantized":
+            values = onnx.numpy_helper.to_array(tensor).copy()
+            values[:160] = 0
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(graph, folder / "encoder.int8.onnx")
+    write_manifest(folder, package.manifest)
+    damaged = read_package(folder)
+    images = read_golden(damaged.golden).images
+    found = open_onnx(damaged, Execution(precision="int8")).embed(images)
+    assert 0.9 < agreement(found, read_golden(damaged.golden).embeddings).cosine_min < 0.997
+    with pytest.raises(GoldenMismatchError, match="not served"):
+        open_runtime(damaged, Execution(precision="int8"))
 
 
 def test_folding_norms_changes_nothing(package: Package):
@@ -180,6 +236,46 @@ def test_too_little_to_measure_on_is_refused(labels: list[str], message: str):
         check_labelled(Labelled(images, labels, ("few",)))
 
 
+def test_of_many_classes_some_are_measured_and_rare_ones_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A sample over all classes would hold too few images of each."""
+    image = Image.new("RGB", (9, 9))
+    for number in range(6):
+        for name, count in ((f"common-{number}", 20), (f"rare-{number}", 3)):
+            (tmp_path / name).mkdir()
+            for i in range(count):
+                image.save(tmp_path / name / f"{i}.png")
+    monkeypatch.setattr(exports, "_CLASSES", 9)
+    calibration, labelled = exports._samples([tmp_path], InputBlock(size=8))
+    counts = Counter(labelled.labels)
+    assert 3 <= len(counts) < 6
+    assert all(name.startswith("common") for name in counts)
+    assert len(calibration) > 10
+    assert "left out" in capsys.readouterr().err
+    check_labelled(labelled)
+    monkeypatch.chdir(tmp_path)
+    assert exports._samples([Path()], InputBlock(size=8))[1].names == (tmp_path.name,)
+
+
+def test_int8_for_tensorrt_has_no_zero_points_and_no_int32(package: Package, tmp_path: Path):
+    served = load_served(package)
+    fold_norms(served)
+    whole, target = tmp_path / "whole.onnx", tmp_path / "int8.onnx"
+    write_whole(served, whole, {})
+    images = read_golden(package.golden).images
+    _quantise(whole, target, images, tmp_path / "ranges.json", symmetric=True)
+    graph = onnx.load(target).graph
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    pairs = [n for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert len(pairs) > 20
+    for node in pairs:
+        assert not held[node.input[2]].any()
+        assert held[node.input[2]].dtype == np.int8
+        assert held.get(node.input[0], np.zeros(1, np.int8)).dtype == np.int8
+    assert agreement(_run(target, images), _run(whole, images)).cosine_mean > 0.99
+
+
 def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: Path):
     unlabelled = variants_home.parent / "photos" / "china"
     cases = [
@@ -192,6 +288,15 @@ def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: 
         (["export", "tinny", "--precision", "int8", "--data", unlabelled], "tinny"),
         (["export", "tiny@1", "--triton", "m", "--precision", "int8"], "has no int8 variant"),
         (["export", "tiny", "--triton", "m", "--backend", "tensorrt"], "device gpu"),
+        (
+            ["export", "tiny", "--triton", "m", "--device", "tensorrt", "--precision", "int8"],
+            "zero points",
+        ),
+        (["export", "tiny", "--triton", "m", "--tensorrt", "p"], "that --backend tensorrt runs"),
+        (["export", "tiny", "--triton", "m", "--data", unlabelled], "--data has no effect"),
+        (["export", "tiny", "--precision", "int8", "--grid", "2"], "--grid has no effect"),
+        (["export", unlabelled, "--name", "n", "--device", "gpu"], "--device has no effect"),
+        (["export", unlabelled, "--precision", "int8", "--data", unlabelled], "export the run"),
     ]
     for arguments, message in cases:
         done = zoo(*arguments, home=variants_home)
@@ -229,6 +334,13 @@ def test_a_triton_repository_serves_one_precision(package: Package, tmp_path: Pa
     )
     assert config.parameters["space.2"].string_value == space_of(package.manifest, "int8")
     assert config.parameters["variant"].string_value == "python-cpu-int8"
+
+
+@pytest.mark.skipif(len(devices()) > 1, reason="ONNX Runtime is built for a GPU here")
+def test_what_does_not_run_where_it_was_asked_to_is_not_measured(package: Package):
+    assert open_runtime(package, Execution(device="cuda")).variant == "onnxruntime-fp32"
+    with pytest.raises(RuntimeUnavailableError, match="cuda does not load here"):
+        open_as_asked(package, Execution(device="cuda"))
 
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

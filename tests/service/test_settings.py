@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from service.settings import Settings
 from tests.service.conftest import ROOT, check_answer, check_problem, run_gateway
 from tests.service.databases import DATABASES, empty_database
 
@@ -32,6 +34,25 @@ def test_keys_and_database_are_read_from_files(tmp_path: Path, kind: str):
                 check_problem(client.post("/v1/collections/c/items", json={"items": items}), 413)
             assert KEY not in gateway.log.read_text()
     assert not (home / "gateway.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ZOO_RUNTIME": "openvino", "ZOO_DEVICE": "cuda"}, "ZOO_DEVICE=cuda is of ONNX Runtime"),
+        ({"ZOO_RUNTIME": "fastest", "ZOO_DEVICE": "cuda"}, "ZOO_RUNTIME=fastest does not heed it"),
+        ({"ZOO_RUNTIME": "fastest", "ZOO_PRECISION": "int8"}, "fastest chooses the precision"),
+        ({"ZOO_PRECISION": "fp8"}, "'fp32', 'fp16', 'bf16' or 'int8'"),
+    ],
+)
+def test_settings_that_would_be_passed_over_are_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], message: str
+):
+    for name, value in (settings | {"ZOO_API_KEYS": "s3cret"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=message) as refused:
+        Settings()
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("what", ["absent", "a file"])

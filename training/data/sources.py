@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
 
 def source_name(source: Path) -> str:
     """What to call a source in files and figures."""
-    return set_name(source) if is_torchvision(source) else source.stem
+    return set_name(source) if is_torchvision(source) else source.stem or source.resolve().stem
 
 
 def list_entries(source: Path, split: str | None = None) -> list[Entry]:

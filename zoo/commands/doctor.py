@@ -4,11 +4,14 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from zoo.commands.console import AsJson, print_json, stdout
+
+if TYPE_CHECKING:
+    from zoo.runtimes.protocol import Device
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -56,7 +59,10 @@ def _gpu() -> dict[str, Any]:
     if program is None:
         return {"state": "no NVIDIA driver (nvidia-smi is not here)"}
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    run = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    try:
+        run = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"state": f"nvidia-smi fails: {error}"}
     if run.returncode:
         return {"state": f"nvidia-smi fails: {(run.stdout + run.stderr).strip()}"}
     return {"devices": run.stdout.strip().splitlines()}
@@ -70,7 +76,23 @@ def _onnxruntime() -> dict[str, Any]:
         name = check_installed()
     except RuntimeUnavailableError as error:
         return {"problem": str(error)}
-    return {"package": f"{name} {_version(name)}", "devices": list(devices())}
+    found = {"package": f"{name} {_version(name)}", "devices": list(devices())}
+    if not found["devices"]:
+        return found | {"problem": "it cannot be imported: install it again"}
+    unusable = [device for device in devices() if not _runs_on(device)]
+    if unusable:
+        found["do not load"] = f"{', '.join(unusable)} (the lines above say why)"
+    return found
+
+
+def _runs_on(device: "Device") -> bool:
+    """Whether a session can be had there; what ONNX Runtime lacks for it, it prints."""
+    from zoo.runtimes import Execution, open_onnx  # noqa: PLC0415
+    from zoo.store import builtin_package  # noqa: PLC0415
+
+    if device == "cpu":
+        return True
+    return f"-{device}-" in open_onnx(builtin_package(), Execution(device=device)).variant
 
 
 def _openvino() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,13 +11,22 @@ from zoo.commands import complete, exports
 from zoo.commands.console import need, stderr, stdout
 from zoo.errors import ZooError
 
-if TYPE_CHECKING:
-    pass
-
 _CALIBRATION = 4096
+
+_HEEDED = {
+    "--triton": ("backend", "device", "precision", "tensorrt"),
+    "--tensorrt": ("precision", "data"),
+    "--precision": ("version", "data"),
+    "a run": (
+        *("name", "version", "size", "crop", "stage", "grid", "step", "data", "dim"),
+        *("weights_licence", "terms"),
+    ),
+}
+"""The options that each way to export heeds; another one is refused."""
 
 
 def export(
+    context: typer.Context,
     what: Annotated[
         list[str],
         typer.Argument(
@@ -97,19 +106,27 @@ def export(
     """
     precisions = exports.precisions(precision)
     if triton is not None:
+        _check_heeded(context, "--triton")
+        if tensorrt is not None and backend != "tensorrt":
+            raise typer.BadParameter(
+                "with --triton, --tensorrt is the folder of the plans that --backend tensorrt runs"
+            )
         one = exports.single(precisions)
         exports.write_triton(what, triton, backend, device, one, tensorrt)
         return
     if tensorrt is not None:
+        _check_heeded(context, "--tensorrt")
         exports.write_plan(what, tensorrt, exports.single(precisions), data or [])
         return
     if precisions:
+        _check_heeded(context, "--precision")
         exports.write_variants(what, version, precisions, data or [])
         return
     if len(what) != 1 or not Path(what[0]).is_dir():
         raise typer.BadParameter(
             "give the folder of one run, or models with --precision, --triton or --tensorrt"
         )
+    _check_heeded(context, "a run")
     if not name:
         raise typer.BadParameter("give the model a --name")
     run = Path(what[0])
@@ -141,6 +158,15 @@ def export(
     for variant, parity in package.manifest.parity.items():
         stderr().print(f"{variant}: least cosine with PyTorch {parity.cosine_min:.7f}")
     stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+
+
+def _check_heeded(context: typer.Context, way: str) -> None:
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name != "DEFAULT"
+        if given and value and name not in ("what", way.removeprefix("--"), *_HEEDED[way]):
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"{option} has no effect with {way}: leave it out")
 
 
 def _trained_size(run: Path) -> int:

@@ -2,13 +2,14 @@
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from zoo.commands.console import known_errors, need, stderr, stdout
+from zoo.commands.console import known_errors, need, stderr, stdout, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _CALIBRATION, _MEASURED = 512, 2000
 """Images that int8 takes its ranges from, and images that the cost of a variant is measured on."""
+_CLASSES = 100
+"""Classes that these are of, so that each has several."""
 
 
 def precisions(given: Sequence[str] | None) -> "list[Lowered]":
@@ -87,6 +90,11 @@ def write_variants(
 
     if len(models) != 1:
         raise typer.BadParameter("variants are made of one model at a time")
+    if Path(models[0]).is_dir():
+        raise typer.BadParameter(
+            f"{models[0]} is a folder: export the run under a --name first, then that model with "
+            "--precision"
+        )
     if not data:
         raise typer.BadParameter("what a variant costs is measured on labelled images: give --data")
     package = find_package(models[0])
@@ -130,13 +138,18 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
     """Images for the ranges, and others with labels to measure on."""
     import numpy as np  # noqa: PLC0415
 
-    from export.cost import Labelled  # noqa: PLC0415
+    from export.cost import PER_CLASS, Labelled  # noqa: PLC0415
     from training.data import source_name  # noqa: PLC0415
 
-    read = list(_read(sources, block, _CALIBRATION + _MEASURED, None))
+    read = list(_read(sources, block, _CALIBRATION + _MEASURED, None, _CLASSES))
     # A fifth of few images calibrates: what is measured on needs several a class.
     first = min(_CALIBRATION, len(read) // 5)
-    calibration, rest = read[:first], [(label, image) for label, image in read[first:] if label]
+    calibration, measured = read[:first], read[first:]
+    counts = Counter(label for label, _ in measured if label)
+    few = sorted(label for label, count in counts.items() if count <= PER_CLASS)
+    if few:
+        warn(f"left out, since {PER_CLASS} images or fewer are here to measure on: {_listed(few)}")
+    rest = [(label, image) for label, image in measured if counts[label] > PER_CLASS]
     if not first or not rest:
         raise ZooError(
             f"{sources[0]}: too few readable images with labels: give a folder that holds a folder "
@@ -150,9 +163,16 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
 
 
 def _read(
-    sources: list[Path], block: "InputBlock", count: int, split: str | None
+    sources: list[Path],
+    block: "InputBlock",
+    count: int,
+    split: str | None,
+    classes: int | None = None,
 ) -> Iterator[tuple[str, "Pixels"]]:
-    """Label and square of a random sample of images, the same number of each source, shuffled."""
+    """Label and square of a random sample of images, the same number of each source, shuffled.
+
+    They are of at most `classes` classes, as many of each source.
+    """
     import numpy as np  # noqa: PLC0415
 
     from training.data import DataError, list_entries, read_files  # noqa: PLC0415
@@ -163,12 +183,21 @@ def _read(
     with known_errors(DataError):
         for source in sources:
             entries = list_entries(source, split)
+            if classes:
+                labels = sorted({entry.label for entry in entries})
+                kinds = set(rng.permutation(labels)[: max(2, classes // len(sources))])
+                entries = [entry for entry in entries if entry.label in kinds]
             rows = np.sort(rng.permutation(len(entries))[: count // len(sources)])
             chosen = [entries[row] for row in rows]
             for row, data in read_files(source, chosen):
                 with contextlib.suppress(ImageError):
                     found.append((chosen[row].label, read_square(data, block)))
     yield from (found[row] for row in rng.permutation(len(found)))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
 
 
 def _print_costs(variants: "dict[Lowered, Any]") -> None:

@@ -105,6 +105,11 @@ def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
             f"{variant}: least cosine {parity.cosine_min:.7f}"
             for variant, parity in manifest.parity.items()
         ),
+        **{
+            precision: f"{'mixes' if manifest.mixes(precision) else 'a space of its own'}; "
+            + variant.cost.summary
+            for precision, variant in manifest.variants.items()
+        },
         "trained on": ", ".join(
             f"{s.name} ({s.images:,} images; terms: {s.terms})"
             if s.images

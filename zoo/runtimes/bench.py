@@ -17,7 +17,7 @@ from zoo.manifest import Parity, Precision
 from zoo.package import Package
 from zoo.runtimes.golden import agreement, read_golden
 from zoo.runtimes.onnx import devices
-from zoo.runtimes.open import open_runtime
+from zoo.runtimes.open import open_as_asked
 from zoo.runtimes.openvino import graph_read
 from zoo.runtimes.protocol import Execution
 
@@ -54,7 +54,7 @@ def executions(package: Package, threads: int = 0) -> Iterator[Execution]:
     precisions: tuple[Precision, ...] = ("fp32", *package.manifest.variants)
     for device in devices():
         for precision in precisions:
-            if precision != "bf16" or device != "cpu":  # ONNX Runtime has none on a CPU
+            if (device, precision) not in (("cpu", "bf16"), ("tensorrt", "int8")):  # see open_onnx
                 yield Execution("onnxruntime", precision, device, threads)
     if importlib.util.find_spec("openvino"):
         rounded: tuple[Precision, ...] = ("bf16",)  # which needs no variant
@@ -78,6 +78,8 @@ def bench(
                 yield Failure(way, str(error))
             except BrokenProcessPool:
                 yield Failure(way, "the process died: this machine cannot run it")
+            except Exception as error:  # the libraries raise types of their own, as for memory
+                yield Failure(way, f"{type(error).__name__}: {error}")
 
 
 def fastest(package: Package, threads: int = 0) -> Execution:
@@ -101,7 +103,7 @@ def fastest(package: Package, threads: int = 0) -> Execution:
 
 
 def _measure(package: Package, way: Execution, batch: int, seconds: float) -> Figures:
-    runtime = open_runtime(package, way)
+    runtime = open_as_asked(package, way)
     golden = read_golden(package.golden)
     parity = agreement(runtime.embed(golden.images), golden.embeddings)
     images = np.resize(golden.images, (batch, *golden.images.shape[1:]))

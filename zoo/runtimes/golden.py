@@ -61,13 +61,19 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 _FLOORS: dict[Precision, float] = {"fp16": 0.999, "bf16": 0.99, "int8": 0.9}
 """Below them a precision is not coarse but broken."""
+_SLACK = 4
+"""How many times the attested error a coarse precision may have: runtimes round differently."""
 
 
 def least_cosine(manifest: Manifest, precision: Precision) -> float:
     """Which agreement on golden images a precision must have to be served at all."""
     if manifest.mixes(precision):
         return manifest.tolerance
-    return min(manifest.tolerance, _FLOORS[precision])
+    attested = manifest.attested(precision)
+    floor = _FLOORS[precision]
+    if attested is not None:
+        floor = max(floor, 1 - _SLACK * (1 - attested))
+    return min(manifest.tolerance, floor)
 
 
 def check_golden(

@@ -1,8 +1,9 @@
 """ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
+import contextlib
 import logging
+import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Device, Execution
+from zoo.space import space_of
 from zoo.store import zoo_home
 
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
@@ -30,9 +32,10 @@ class OnnxRuntime:
 
     concurrency = 1  # a second batch at the same time would only take the cores from the first
 
-    def __init__(self, session: Any, precision: Precision = "fp32", device: Device = "cpu") -> None:
+    def __init__(self, session: Any, precision: Precision, device: Device, space: str) -> None:
         self._session = session
         self.precision: Precision = precision
+        self.space = space
         where = "" if device == "cpu" else f"{device}-"
         self.variant = f"onnxruntime-{where}{precision}"
 
@@ -49,17 +52,32 @@ def open_onnx(package: Package, execution: Execution | None = None) -> OnnxRunti
     A GPU that was asked for and cannot be used is warned of in the log; `variant` tells it too.
 
     Raises:
-        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds.
+        RuntimeUnavailableError: ONNX Runtime is missing, or there in two builds; or that device
+            does not take that precision.
         PackageError: ONNX Runtime refuses the graph, or there is none of that precision.
     """
     check_installed()
     execution = execution or Execution()
-    graph = package.graph_of(execution.precision)
+    if (execution.device, execution.precision) == ("tensorrt", "int8"):
+        raise RuntimeUnavailableError(
+            "the int8 graph has zero points, which TensorRT lacks: take ZOO_DEVICE=cuda, or fp16"
+        )
     for device in _order(execution.device):
-        session = _session(graph, execution.threads, device)
+        if device == "cpu" and execution.precision == "bf16":
+            raise RuntimeUnavailableError(
+                f"ONNX Runtime has no bf16 on {execution.device} here: take OpenVINO "
+                "(ZOO_RUNTIME=openvino), or fp16"
+            )
+        try:
+            session = _session(package, execution, device)
+        except PackageError:
+            if execution.precision != "bf16":
+                raise
+            continue  # the GPU is not there, and the CPU refuses the graph
         # A provider that fails to load is left out by the library with a line on standard error.
         if _PROVIDERS[device] in session.get_providers():
-            return OnnxRuntime(session, execution.precision, device)
+            space = space_of(package.manifest, execution.precision)
+            return OnnxRuntime(session, execution.precision, device, space)
         _log.warning(
             "%s cannot run on %s: %s did not load (run `zoo doctor`). It runs on what is left, "
             "many times slower.",
@@ -86,23 +104,31 @@ def _order(wanted: Device) -> tuple[Device, ...]:
     return order[order.index(wanted) :]
 
 
-def _session(graph: Path, threads: int, device: Device) -> Any:
+def _session(package: Package, execution: Execution, device: Device) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to install
 
+    graph = package.graph_of(execution.precision)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = execution.threads
     # Idle threads that spin take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     present = devices()
-    providers = [(_PROVIDERS[d], _provider_options(d)) for d in _order(device) if d in present]
+    providers = [
+        (_PROVIDERS[d], _provider_options(d, execution.precision))
+        for d in _order(device)
+        if d in present
+    ]
     try:
-        return ort.InferenceSession(str(graph), options, providers=providers)
+        with contextlib.redirect_stdout(sys.stderr):  # where it prints what a GPU lacks
+            if device != "cpu":
+                ort.preload_dlls()  # CUDA's libraries come as wheels, where no loader looks
+            return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # the library raises types of its own, without a common base
         raise PackageError(f"{graph}: ONNX Runtime refuses it ({error})") from error
 
 
-def _provider_options(device: Device) -> dict[str, str]:
+def _provider_options(device: Device, precision: Precision) -> dict[str, str]:
     if device != "tensorrt":
         return {}
     cache = zoo_home() / "cache" / "tensorrt"
@@ -112,6 +138,9 @@ def _provider_options(device: Device) -> dict[str, str]:
         "trt_engine_cache_path": str(cache),
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(cache),
+        # TensorRT up to 10 refuses a graph of another type than it was told of.
+        "trt_fp16_enable": str(int(precision == "fp16")),
+        "trt_bf16_enable": str(int(precision == "bf16")),
     }
 
 

@@ -1,5 +1,6 @@
 """Opening a package's encoder, proven."""
 
+from zoo.errors import RuntimeUnavailableError
 from zoo.package import Package
 from zoo.runtimes.golden import check_golden
 from zoo.runtimes.onnx import open_onnx
@@ -24,4 +25,16 @@ def open_runtime(package: Package, execution: Execution | None = None) -> Runtim
     opener = open_openvino if execution.runtime == "openvino" else open_onnx
     runtime: Runtime = opener(package, execution)
     check_golden(package, runtime.variant, runtime.embed, runtime.precision)
+    return runtime
+
+
+def open_as_asked(package: Package, execution: Execution) -> Runtime:
+    """As `open_runtime`, but what cannot run on its GPU is an error, not slower.
+
+    Raises:
+        RuntimeUnavailableError, PackageError, GoldenMismatchError: as `open_runtime`.
+    """
+    runtime = open_runtime(package, execution)
+    if execution.device != "cpu" and f"-{execution.device}-" not in runtime.variant:
+        raise RuntimeUnavailableError(f"{execution.device} does not load here: run `zoo doctor`")
     return runtime

@@ -12,6 +12,7 @@ from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Execution
+from zoo.space import space_of
 
 
 class OpenVinoRuntime:
@@ -19,8 +20,9 @@ class OpenVinoRuntime:
 
     concurrency = 1  # a second batch at the same time would only take the cores from the first
 
-    def __init__(self, request: Any, precision: Precision) -> None:
+    def __init__(self, request: Any, precision: Precision, space: str) -> None:
         self._request, self._lock = request, Lock()
+        self.space = space
         self.precision: Precision = precision
         self.variant = f"openvino-{precision}"
 
@@ -62,7 +64,8 @@ def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
         model = core.compile_model(str(graph), "CPU", settings)
     except Exception as error:  # the library raises RuntimeError for everything
         raise PackageError(f"{graph}: OpenVINO refuses it ({error})") from error
-    return OpenVinoRuntime(model.create_infer_request(), execution.precision)
+    space = space_of(package.manifest, execution.precision, openvino=True)
+    return OpenVinoRuntime(model.create_infer_request(), execution.precision, space)
 
 
 def graph_read(package: Package, precision: Precision) -> Path:

@@ -46,6 +46,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def space(self) -> str:
+        """Which embeddings its own may be compared with."""
+        ...
+
+    @property
     def concurrency(self) -> int:
         """How many batches are worth running at once."""
         ...

@@ -47,6 +47,7 @@ class TritonRuntime:
     def __init__(self, package: Package, execution: Execution) -> None:
         self._package, self._url = package, execution.url
         self.precision: Precision = execution.precision
+        self.space = space_of(package.manifest, execution.precision)
         self._model, self._version = package.manifest.name, package.manifest.version
         self._client = _client(execution.url)
         self._max_batch = 1
@@ -81,16 +82,14 @@ class TritonRuntime:
     def _check_space(self) -> None:
         config = self._call(self._client.get_model_config, self._model, self._version).config
         manifest = self._package.manifest
-        space, asked = (
-            config.parameters[f"space.{self._version}"].string_value,
-            space_of(manifest, self.precision),
-        )
-        if space != asked:
+        space = config.parameters[f"space.{self._version}"].string_value
+        if space != self.space:
             served = f"the space {space}" if space else "a model without a space"
             raise GoldenMismatchError(
                 f"Triton at {self._url} serves {served} as {self._model} version {self._version}, "
-                f"not {asked} of {manifest.reference} in {self.precision}: export its repository "
-                f"again with zoo export {manifest.reference} --triton, or change ZOO_PRECISION"
+                f"not {self.space} of {manifest.reference} in {self.precision}: export its "
+                f"repository again with zoo export {manifest.reference} --triton, or change "
+                "ZOO_PRECISION"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
         self._max_batch = max(1, config.max_batch_size)
