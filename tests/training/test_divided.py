@@ -24,7 +24,7 @@ RECIPE = Recipe(
     epochs=2,
     warmup_epochs=1,
     learning_rate=0.3,
-    seed=3,
+    seed=6,  # no activation comes so near to zero that rounding decides its gradient, as with 3
 )
 CPC = Recipe(
     method=CPCSettings(
