@@ -24,13 +24,15 @@ _HEEDED = {
 }
 """The options that each way to export heeds; another one is refused."""
 
+_INSTALLED = "Of installed models"
+
 
 def export(
     context: typer.Context,
     what: Annotated[
         list[str],
         typer.Argument(
-            help="folder of a run; with --triton, one or more models",
+            help="folder of a run, or installed models",
             autocompletion=complete.models,
         ),
     ],
@@ -57,8 +59,8 @@ def export(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Images for centre and whiten, such as the training data: a folder, tar, Parquet "
-            "or torchvision:NAME:FOLDER. Repeated for several.",
+            help="For centre and whiten, images such as the training data; for --precision, "
+            "labelled ones: a folder, tar, Parquet or torchvision:NAME:FOLDER. May be repeated.",
         ),
     ] = None,
     dim: Annotated[
@@ -69,28 +71,40 @@ def export(
     ] = "the terms of the training images apply",
     terms: Annotated[str, typer.Option(help="Of the training images.")] = "unstated",
     triton: Annotated[
-        Path | None, typer.Option(help="Add models to the Triton model repository in this folder.")
+        Path | None,
+        typer.Option(
+            help="Add models to the Triton model repository in this folder.",
+            rich_help_panel=_INSTALLED,
+        ),
     ] = None,
     backend: Annotated[
         Literal["onnxruntime", "python", "tensorrt"],
         typer.Option(
             help="Of Triton; python is for servers without ONNX Runtime's, tensorrt runs the plans "
-            "in the folder of --tensorrt."
+            "in the folder of --tensorrt.",
+            rich_help_panel=_INSTALLED,
         ),
     ] = "onnxruntime",
     device: Annotated[
         Literal["cpu", "gpu", "tensorrt"],
-        typer.Option(help="What Triton runs it on; tensorrt: ONNX Runtime's accelerator, fp16."),
+        typer.Option(
+            help="What Triton runs it on; tensorrt: ONNX Runtime's accelerator, fp16.",
+            rich_help_panel=_INSTALLED,
+        ),
     ] = "cpu",
     tensorrt: Annotated[
         Path | None,
-        typer.Option(help="Build a TensorRT plan of a model into this folder, for its GPU."),
+        typer.Option(
+            help="Build a TensorRT plan of a model into this folder, for this machine's GPU.",
+            rich_help_panel=_INSTALLED,
+        ),
     ] = None,
     precision: Annotated[
         list[str] | None,
         typer.Option(
             help="fp16, bf16 or int8: a version of a model that has these variants too, repeated "
-            "for several. With --triton or --tensorrt, the one to serve."
+            "for several. With --triton or --tensorrt, the one to serve.",
+            rich_help_panel=_INSTALLED,
         ),
     ] = None,
 ) -> None:
