@@ -64,7 +64,6 @@ def build_plan(
     folder: Path,
     precision: Precision,
     calibration: Pixels | None = None,
-    batches: Batches | None = None,
 ) -> Path:
     """Build `folder/<name>/<version>/model.plan` with its `plan.json`, and prove it.
 
@@ -80,7 +79,7 @@ def build_plan(
         GoldenMismatchError: its embeddings are not those that the package attests.
     """
     check_tensorrt()
-    manifest, batches = package.manifest, batches or Batches()
+    manifest, batches = package.manifest, Batches()
     target = folder / manifest.name / manifest.version
     if target.exists():
         raise PackageError(f"{target} is there already: remove it, or build into another folder")

@@ -18,7 +18,7 @@ from zoo.errors import PackageError
 from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
-from zoo.runtimes import Execution, Runtime, check_golden, open_onnx, open_runtime
+from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
 from zoo.runtimes.golden import Floats
 from zoo.store import find_package, new_package
 
@@ -79,10 +79,8 @@ def export_variants(
         variants, parity = dict(manifest.variants), dict(manifest.parity)
         reference = _embed(open_onnx(package), samples.labelled.images)
         for precision in precisions:
-            runtime = open_runtime(unfinished, _EXECUTIONS[precision])
-            parity[runtime.variant] = check_golden(
-                unfinished, runtime.variant, runtime.embed, precision
-            )
+            runtime, agreement = open_proven(unfinished, _EXECUTIONS[precision])
+            parity[runtime.variant] = agreement
             found = _embed(runtime, samples.labelled.images)
             variants[precision] = Variant(
                 kept=kept[precision],

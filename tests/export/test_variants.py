@@ -22,25 +22,17 @@ from export.build import write_manifest
 from export.cost import Labelled, check_labelled, measure_cost
 from export.lower import fold_norms, write_whole
 from export.quantize import _quantise, _run, quantise
-from export.tensorrt import Batches, Machine, Plan, build_plan, check_tensorrt, read_plan
 from export.triton import Serving, write_repository
 from zoo.archive import report
 from zoo.commands import exports
 from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
 from zoo.images import InputBlock
-from zoo.manifest import Parity
 from zoo.package import Package, read_package, verify
 from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
 from zoo.runtimes.onnx import devices
 from zoo.space import space_of
-
-
-@pytest.fixture
-def package(variants_home: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
-    monkeypatch.setenv("ZOO_HOME", str(variants_home))
-    return read_package(variants_home / "packages" / "tiny" / "2")
 
 
 def zoo(*arguments: object, home: Path) -> "subprocess.CompletedProcess[str]":
@@ -341,52 +333,3 @@ def test_what_does_not_run_where_it_was_asked_to_is_not_measured(package: Packag
     assert open_runtime(package, Execution(device="cuda")).variant == "onnxruntime-fp32"
     with pytest.raises(RuntimeUnavailableError, match="cuda does not load here"):
         open_as_asked(package, Execution(device="cuda"))
-
-
-needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-
-
-@needs_no_gpu
-def test_a_plan_without_a_gpu_is_refused_with_what_is_missing(package: Package, tmp_path: Path):
-    with pytest.raises(RuntimeUnavailableError, match=r"here is missing.*NVIDIA GPU"):
-        check_tensorrt()
-    with pytest.raises(RuntimeUnavailableError, match="here is missing"):
-        build_plan(package, tmp_path / "plans", "fp16")
-    assert not (tmp_path / "plans").exists()
-
-
-MACHINE = Machine(gpu="NVIDIA L4", compute_capability="8.9", tensorrt="11.4.0")
-
-
-@pytest.mark.parametrize(
-    ("machine", "precision", "message"),
-    [
-        (MACHINE.model_copy(update={"gpu": "NVIDIA A10"}), "fp16", "GPU NVIDIA L4.*NVIDIA A10"),
-        (MACHINE.model_copy(update={"tensorrt": "11.5.0"}), "fp16", r"TensorRT 11\.4\.0.*11\.5\.0"),
-        (MACHINE, "int8", "built for the space"),
-    ],
-    ids=["gpu", "tensorrt", "precision"],
-)
-def test_a_plan_for_something_else_is_refused(
-    package: Package, tmp_path: Path, machine: Machine, precision, message: str
-):
-    folder = tmp_path / "tiny" / "2"
-    folder.mkdir(parents=True)
-    plan = Plan(
-        name="tiny", version="2", space=package.manifest.space, precision="fp16",
-        batches=Batches(), machine=MACHINE,
-        parity=Parity(cosine_min=1, cosine_mean=1, max_relative_error=0),
-    )  # fmt: skip
-    (folder / "plan.json").write_text(plan.model_dump_json())
-    assert read_plan(tmp_path, package, "fp16", MACHINE) == plan
-    with pytest.raises(PackageError, match=message):
-        read_plan(tmp_path, package, precision, machine)
-
-
-def test_a_folder_without_a_plan_says_how_to_build_one(package: Package, tmp_path: Path):
-    with pytest.raises(PackageError, match=r"no plan is here.*--tensorrt"):
-        read_plan(tmp_path, package, "fp16", MACHINE)
-    (tmp_path / "tiny" / "2").mkdir(parents=True)
-    (tmp_path / "tiny" / "2" / "plan.json").write_text("{}")
-    with pytest.raises(PackageError, match="not the record of a plan"):
-        read_plan(tmp_path, package, "fp16", MACHINE)

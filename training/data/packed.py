@@ -67,11 +67,8 @@ def pack(
     side: int,
     split: str | None = None,
     progress: Progress | None = None,
-    decoder: "Decoder | None" = None,
 ) -> Packed:
     """Decode the centre squares of a source's images at `side` pixels, or read them from `cache`.
-
-    `decoder` takes the JPEG files; without one, a GPU's takes those of large sets.
 
     Images smaller than `side` are not enlarged: the file's side is the least of `side` and the
     median short side of the source.
@@ -84,11 +81,7 @@ def pack(
     if not (folder / "index.json").is_file():
         with _alone(cache):
             if not (folder / "index.json").is_file():  # else another process has just written it
-                if decoder is None and len(entries) >= LARGE_SET:
-                    from training.data.gpu_jpeg import gpu_decoder  # noqa: PLC0415 - PyTorch
-
-                    decoder = gpu_decoder()
-                _write(source, entries, folder, side, progress, decoder)
+                _write(source, entries, folder, side, progress)
     index = json.loads((folder / "index.json").read_text())
     return Packed(
         name=source_name(source),
@@ -111,18 +104,13 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _write(
-    source: Path,
-    entries: list[Entry],
-    folder: Path,
-    side: int,
-    progress: Progress | None,
-    decoder: "Decoder | None",
+    source: Path, entries: list[Entry], folder: Path, side: int, progress: Progress | None
 ) -> None:
     """Into a private folder first, renamed when whole: an interrupted run leaves nothing behind."""
     work = Path(tempfile.mkdtemp(prefix=".packing-", dir=folder.parent))
     try:
         block = InputBlock(size=_side(source, entries, side), interpolation="bicubic")
-        readable, unreadable = _decode_all(source, entries, block, work / "raw", progress, decoder)
+        readable, unreadable = _decode_all(source, entries, block, work / "raw", progress)
         if not readable:
             raise DataError(f"{source}: none of its {len(entries)} images can be read")
         raw = np.memmap(
@@ -138,6 +126,15 @@ def _write(
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _gpu_of(entries: list[Entry]) -> "Decoder | None":
+    """What decodes the JPEG files of a large set, where there is a GPU."""
+    if len(entries) < LARGE_SET:
+        return None
+    from training.data.gpu_jpeg import gpu_decoder  # noqa: PLC0415 - PyTorch
+
+    return gpu_decoder()
+
+
 def _side(source: Path, entries: list[Entry], wanted: int) -> int:
     """The least of `wanted` and the median short side of the first hundred images."""
     shorts = []
@@ -150,17 +147,13 @@ def _side(source: Path, entries: list[Entry], wanted: int) -> int:
 
 
 def _decode_all(
-    source: Path,
-    entries: list[Entry],
-    block: InputBlock,
-    target: Path,
-    progress: Progress | None,
-    decoder: "Decoder | None",
+    source: Path, entries: list[Entry], block: InputBlock, target: Path, progress: Progress | None
 ) -> tuple[list[int], dict[str, str]]:
     shape = (len(entries), block.size, block.size, 3)
     pixels = np.memmap(target, np.uint8, "w+", shape=shape)
     readable: list[int] = []
     unreadable: dict[str, str] = {}
+    decoder = _gpu_of(entries)
 
     def read(item: tuple[int, bytes]) -> tuple[int, ImageError | None]:
         index, data = item

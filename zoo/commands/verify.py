@@ -81,14 +81,13 @@ def _checked(package: "Package") -> dict[str, Any]:
 def _proven(package: "Package", way: "Execution") -> dict[str, Any]:
     """The agreement of one runtime, or why it cannot run here."""
     from zoo.errors import RuntimeUnavailableError  # noqa: PLC0415
-    from zoo.runtimes import check_golden, open_as_asked  # noqa: PLC0415
+    from zoo.runtimes import open_as_asked  # noqa: PLC0415
 
     try:
-        runtime = open_as_asked(package, way)
+        runtime, parity = open_as_asked(package, way)
     except RuntimeUnavailableError as error:
         where = "" if way.device == "cpu" else f"{way.device}-"
         return {"variant": f"{way.runtime}-{where}{way.precision}", "skipped": str(error)}
-    parity = check_golden(package, runtime.variant, runtime.embed, runtime.precision)
     return {"variant": runtime.variant} | parity.model_dump()
 
 

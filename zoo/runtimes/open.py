@@ -1,6 +1,7 @@
 """Opening a package's encoder, proven."""
 
 from zoo.errors import RuntimeUnavailableError
+from zoo.manifest import Parity
 from zoo.package import Package
 from zoo.runtimes.golden import check_golden
 from zoo.runtimes.onnx import open_onnx
@@ -22,19 +23,27 @@ def open_runtime(package: Package, execution: Execution | None = None) -> Runtim
     execution = execution or Execution()
     if execution.runtime == "triton":
         return open_triton(package, execution)
-    opener = open_openvino if execution.runtime == "openvino" else open_onnx
-    runtime: Runtime = opener(package, execution)
-    check_golden(package, runtime.variant, runtime.embed, runtime.precision)
-    return runtime
+    return open_proven(package, execution)[0]
 
 
-def open_as_asked(package: Package, execution: Execution) -> Runtime:
-    """As `open_runtime`, but what cannot run on its GPU is an error, not slower.
+def open_proven(package: Package, execution: Execution) -> tuple[Runtime, Parity]:
+    """A runtime of this machine, and its agreement with the reference on the golden images.
 
     Raises:
         RuntimeUnavailableError, PackageError, GoldenMismatchError: as `open_runtime`.
     """
-    runtime = open_runtime(package, execution)
+    opener = open_openvino if execution.runtime == "openvino" else open_onnx
+    runtime: Runtime = opener(package, execution)
+    return runtime, check_golden(package, runtime.variant, runtime.embed, runtime.precision)
+
+
+def open_as_asked(package: Package, execution: Execution) -> tuple[Runtime, Parity]:
+    """As `open_proven`, but what cannot run on its GPU is an error, not slower.
+
+    Raises:
+        RuntimeUnavailableError, PackageError, GoldenMismatchError: as `open_runtime`.
+    """
+    runtime, parity = open_proven(package, execution)
     if execution.device != "cpu" and f"-{execution.device}-" not in runtime.variant:
         raise RuntimeUnavailableError(f"{execution.device} does not load here: run `zoo doctor`")
-    return runtime
+    return runtime, parity

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.data import DataError, pack, packed
+from training.data import DataError, gpu_jpeg, pack, packed
 from zoo.images import InputBlock, decode, read_square
 
 
@@ -129,9 +129,13 @@ def on_gpu(files) -> list[torch.Tensor]:
     return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in images]
 
 
-def test_a_gpu_decodes_the_plain_jpeg_files_of_a_set(mixed, tmp_path) -> None:
+def test_a_gpu_decodes_the_plain_jpeg_files_of_a_large_set(mixed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(gpu_jpeg, "gpu_decoder", lambda: on_gpu)
     on_gpu.given = 0
-    source = pack(mixed, tmp_path / "cache", 32, decoder=on_gpu)
+    pack(mixed, tmp_path / "small", 32)
+    assert on_gpu.given == 0
+    monkeypatch.setattr(packed, "LARGE_SET", 7)
+    source = pack(mixed, tmp_path / "cache", 32)
     assert on_gpu.given == 4
     block = InputBlock(size=32, interpolation="bicubic")
     for row, entry in zip(source.pixels, source.entries, strict=True):
@@ -140,13 +144,15 @@ def test_a_gpu_decodes_the_plain_jpeg_files_of_a_set(mixed, tmp_path) -> None:
         assert np.abs(row.astype(int) - expected).max() <= most, entry.path
 
 
-def test_a_damaged_file_is_named_though_a_gpu_decodes(mixed, tmp_path) -> None:
+def test_a_damaged_file_is_named_though_a_gpu_decodes(mixed, tmp_path, monkeypatch) -> None:
     whole = (mixed / "plain-0.jpg").read_bytes()
     (mixed / "plain-5.jpg").write_bytes(whole[: len(whole) // 2])
 
     def failing(files) -> list[torch.Tensor]:
         raise RuntimeError("nvjpegDecode failed")
 
-    source = pack(mixed, tmp_path / "cache", 32, decoder=failing)
+    monkeypatch.setattr(packed, "LARGE_SET", 7)
+    monkeypatch.setattr(gpu_jpeg, "gpu_decoder", lambda: failing)
+    source = pack(mixed, tmp_path / "cache", 32)
     assert list(source.unreadable) == ["plain-5.jpg"]
     assert len(source) == 7
