@@ -35,10 +35,10 @@ NAME, WIDTH, STEM = "simclr-r50x4", 4, "model.ckpt-225206"
 
 # The command, with a catalog of its own.
 ZOO = """
-import sys, zoo.catalog, zoo.commands
+import sys, zoo.catalog, cli
 from pathlib import Path
 zoo.catalog.FOLDER = Path(sys.argv.pop(1))
-zoo.commands.app()
+cli.app()
 """
 
 

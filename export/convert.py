@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from export.build import About, attest, write_encoder
+from export.checkpoints import map_tensors, open_checkpoint
+from export.checkpoints.layouts import MAPPING_VERSION
 from export.golden import sample_squares, stem_chart
 from zoo.catalog import CatalogEntry, CatalogSource
-from zoo.checkpoints import map_tensors, open_checkpoint
-from zoo.checkpoints.layouts import MAPPING_VERSION
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source

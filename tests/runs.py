@@ -11,8 +11,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
+from cli import app
 from zoo.architectures import ResNetArchitecture
-from zoo.commands import app
 from zoo.encoders import build_resnet
 
 

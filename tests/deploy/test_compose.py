@@ -191,7 +191,7 @@ def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):
     script = service["command"][0].replace("$$", "$").replace("/models", str(models))
     zoo = tmp_path / "bin" / "zoo"
     zoo.parent.mkdir()
-    zoo.write_text(f'#!/bin/sh\nexec {sys.executable} -m zoo "$@"\n')
+    zoo.write_text(f'#!/bin/sh\nexec {sys.executable} -m cli "$@"\n')
     zoo.chmod(0o755)
     environment = {
         "PATH": f"{zoo.parent}:{os.environ['PATH']}",

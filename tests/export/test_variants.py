@@ -18,13 +18,13 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from tritonclient.grpc import model_config_pb2
 
+from cli import exports
 from export.build import write_manifest
 from export.cost import Labelled, check_labelled, measure_cost
 from export.lower import fold_norms, write_whole
 from export.quantize import _quantise, _run, quantise
 from export.triton import Serving, write_repository
 from zoo.archive import report
-from zoo.commands import exports
 from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
 from zoo.images import InputBlock
@@ -37,7 +37,7 @@ from zoo.space import space_of
 
 def zoo(*arguments: object, home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "zoo", *map(str, arguments)],
+        [sys.executable, "-m", "cli", *map(str, arguments)],
         check=False, capture_output=True, text=True,
         env={"ZOO_HOME": str(home), "PATH": "", "COLUMNS": "200"},
     )  # fmt: skip

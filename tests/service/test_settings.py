@@ -61,7 +61,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, what: str):
     if what == "a file":
         folder.touch()
     result = subprocess.run(
-        [sys.executable, "-m", "zoo", "serve", "--port", "1"],
+        [sys.executable, "-m", "cli", "serve", "--port", "1"],
         cwd=ROOT,
         env={"ZOO_SECRETS_DIR": str(folder), "ZOO_HOME": str(tmp_path)},
         capture_output=True,

@@ -10,7 +10,7 @@ ENTRIES = {entry.name: entry for entry in load_catalog()}
 
 
 def test_every_file_is_the_entry_it_is_named_after():
-    assert sorted(ENTRIES) == sorted(path.stem for path in FOLDER.iterdir())
+    assert sorted(ENTRIES) == sorted(path.stem for path in FOLDER.glob("*.toml"))
     assert len(ENTRIES) == len(load_catalog())
 
 

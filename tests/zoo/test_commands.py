@@ -20,7 +20,7 @@ from zoo.images import read_square
 from zoo.package import read_package
 from zoo.runtimes import open_runtime
 
-ZOO = [sys.executable, "-m", "zoo"]
+ZOO = [sys.executable, "-m", "cli"]
 ENVIRONMENT = {"COLUMNS": "200", "NO_COLOR": "1"}
 RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 
@@ -64,7 +64,7 @@ def test_help_reads_well_and_loads_nothing_heavy():
         assert f" {name} " in text
         assert "Example: " in zoo(name, "--help").stdout
     heavy = ["torch", "fastapi", "faiss", "onnxruntime", "pyarrow", "numpy", "sklearn", "pydantic"]
-    code = f"import sys, zoo.commands; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, cli; print([m for m in {heavy} if m in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -10,11 +10,11 @@ from typer.testing import CliRunner, Result
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
+from cli import app  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
 from training.methods import SimCLR, SimCLRSettings  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
 from zoo.architectures import ResNetArchitecture  # noqa: E402
-from zoo.commands import app  # noqa: E402
 from zoo.encoders import build_resnet  # noqa: E402
 
 

@@ -9,7 +9,7 @@ import uuid
 import pytest
 from typer.testing import CliRunner
 
-from zoo.commands import app
+from cli import app
 from zoo.download import unfinished
 from zoo.store import list_packages
 

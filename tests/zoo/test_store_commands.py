@@ -9,7 +9,7 @@ import minisign
 import pytest
 from typer.testing import CliRunner
 
-from zoo.commands import app, complete
+from cli import app, complete
 from zoo.images import InputBlock
 from zoo.store import find_package, list_packages
 

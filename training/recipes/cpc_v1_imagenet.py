@@ -4,7 +4,7 @@ Expected: 48.7% linear top-1 accuracy (arXiv:1807.03748, table 3). Not run here:
 image, 130 hours of an A100 at 30% of its peak (reckoned), so work for several. The paper used 32
 GPUs of 16 images each. Its patches are all grey, and so should be those it is judged on.
 
-    torchrun --nproc-per-node 8 -m zoo train cpc-v1-imagenet --data train/ --out runs/cpc-v1
+    torchrun --nproc-per-node 8 -m cli train cpc-v1-imagenet --data train/ --out runs/cpc-v1
 """
 
 from training.augment import Augmentation, PatchAugmentation

@@ -4,7 +4,7 @@ Expected: 71.5% linear top-1 accuracy (arXiv:1905.09272, table 1). Not run here:
 image, 1,300 hours of an A100 at 30% of its peak (reckoned), so work for many. The paper spread 512
 images over 32 workers for 200 epochs, and averaged the weights over steps, which is not done here.
 
-    torchrun --nproc-per-node 8 -m zoo train cpc-v2-imagenet --data train/ --out runs/cpc-v2
+    torchrun --nproc-per-node 8 -m cli train cpc-v2-imagenet --data train/ --out runs/cpc-v2
 """
 
 from training.augment import Augmentation, PatchAugmentation

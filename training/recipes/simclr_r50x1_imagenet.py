@@ -5,7 +5,7 @@ Not run here: at 49 GFLOP an image, 185 hours of an A100 at 30% of its peak (rec
 for several. The paper trained width 1 for 100 epochs in about 1.5 hours on 128 TPU v3 cores. Views
 are cut from images stored at 256 px, where the paper cut them from the original files.
 
-    torchrun --nproc-per-node 8 -m zoo train simclr-r50x1-imagenet --data train/ --out runs/r50x1
+    torchrun --nproc-per-node 8 -m cli train simclr-r50x1-imagenet --data train/ --out runs/r50x1
 """
 
 from training.augment import Augmentation

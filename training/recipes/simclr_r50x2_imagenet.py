@@ -5,7 +5,7 @@ Not run here: at 193 GFLOP an image, 730 hours of an A100 at 30% of its peak (re
 for several. The paper trained width 1 for 100 epochs in about 1.5 hours on 128 TPU v3 cores. Views
 are cut from images stored at 256 px, where the paper cut them from the original files.
 
-    torchrun --nproc-per-node 8 -m zoo train simclr-r50x2-imagenet --data train/ --out runs/r50x2
+    torchrun --nproc-per-node 8 -m cli train simclr-r50x2-imagenet --data train/ --out runs/r50x2
 """
 
 from training.augment import Augmentation

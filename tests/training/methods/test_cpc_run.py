@@ -8,13 +8,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from cli import app
 from training.augment import Augmentation, PatchAugmentation
 from training.data import Entry, Packed
 from training.loop import train
 from training.methods import CPCSettings, build_method
 from training.recipe import Recipe
 from zoo.architectures import CPCArchitecture, Stack
-from zoo.commands import app
 from zoo.encoders import encoder_from_run, load_served, read_run
 from zoo.package import verify
 from zoo.runtimes import open_runtime, read_golden

@@ -24,7 +24,7 @@ FORKS = """
 import os, sys
 import onnxruntime
 import zoo.registry.pull
-from zoo.commands import app
+from cli import app
 
 for line in sys.stdin:
     pid = os.fork()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from zoo.catalog import FOLDER, load_catalog
-from zoo.commands import app
 from zoo.download import unfinished
 from zoo.errors import CheckpointError, PackageError
 from zoo.package import read_package
@@ -35,7 +35,7 @@ def zoo(*arguments, code=0, **environment):
     return done.stdout, done.stderr
 
 
-def start(*arguments, program=("-m", "zoo"), **environment):
+def start(*arguments, program=("-m", "cli"), **environment):
     """The command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, *program, *map(str, arguments)],
@@ -72,7 +72,7 @@ def registry(nginx, make_package):
 def test_a_finished_package_needs_no_pytorch(registry, home):
     server, expected = registry()
     digest = hashlib.sha256(expected["model.json"]).hexdigest()
-    blocked = "import sys; sys.modules['torch'] = None; from zoo.commands import app; app()"
+    blocked = "import sys; sys.modules['torch'] = None; from cli import app; app()"
     process = start(
         *("pull", "tiny", "--registry", f"{server.url}/zoo/", "--digest", f"sha256:{digest}"),
         program=("-c", blocked),

@@ -9,9 +9,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
+from cli import app
 from tests.foreign import google_tensors, write_bundle
 from zoo.catalog import FOLDER, load_catalog
-from zoo.commands import app
 from zoo.download import unfinished
 from zoo.package import file_digest
 from zoo.store import find_package

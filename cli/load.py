@@ -1,0 +1,27 @@
+"""`zoo load`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import need, stdout
+from cli.transfers import TrustedKey
+
+
+def load(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="what `zoo save` wrote")
+    ],
+    trusted_key: TrustedKey = None,
+) -> None:
+    """Install a model from a file: paths, sizes, digests and golden vectors are checked first.
+
+    Example: [bold]zoo load simclr-r18-small-1.tar[/bold]
+    """
+    need("onnxruntime")
+    from zoo.archive import load_package  # noqa: PLC0415
+    from zoo.signing import trusted_keys  # noqa: PLC0415
+
+    package = load_package(file, trusted_keys(trusted_key or ()))
+    stdout().print(f"{package.manifest.reference} {package.path}", markup=False)

@@ -1,0 +1,161 @@
+"""`zoo pull`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import complete
+from cli.console import AsJson, need, print_json, stderr, stdout, warn
+from cli.transfers import Registry, TrustedKey, progress_bar, registry_url
+from zoo.errors import UnknownModelError, ZooError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from zoo.catalog import CatalogEntry
+    from zoo.download import Progress
+    from zoo.package import Package
+    from zoo.registry import Demands
+
+_CONVERSION = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def pull(
+    name: Annotated[
+        str, typer.Argument(help="name or name@version", autocompletion=complete.catalog)
+    ],
+    registry: Registry = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(help="sha256:... that its model.json must have; `zoo push` prints it."),
+    ] = None,
+    trusted_key: TrustedKey = None,
+    accept_licence: Annotated[
+        bool, typer.Option(help="Of a model that is not for commercial use.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option(envvar="ZOO_OFFLINE", help="Use the network for nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Install a model, from a registry or from its publisher.
+
+    A registry has finished packages. A model of the catalog (`zoo list --remote`) is downloaded as
+    its authors published it and converted here, which needs the export extra. A pull that was
+    interrupted, however, goes on where it stopped.
+
+    Example: [bold]zoo pull simclr-r50x1[/bold]
+    """
+    from zoo.download import open_client  # noqa: PLC0415
+    from zoo.registry import Demands  # noqa: PLC0415
+    from zoo.registry.pull import parse_digest  # noqa: PLC0415
+    from zoo.signing import trusted_keys  # noqa: PLC0415
+
+    demands = Demands(parse_digest(digest) if digest else None, trusted_keys(trusted_key or ()))
+    url = registry_url(registry)
+    with open_client(offline) as client, progress_bar() as progress:
+        package = None
+        if url is not None:
+            # A registry of the environment stands before the catalog, a named one stands alone.
+            package = _from_registry(url, name, demands, client, progress, or_none=registry is None)
+        if package is None:
+            package = _from_catalog(name, demands, accept_licence, client, progress)
+    if as_json:
+        print_json({"model": package.manifest.reference, "path": str(package.path)})
+    else:
+        stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+
+
+def _from_registry(
+    url: str,
+    name: str,
+    demands: "Demands",
+    client: "httpx.Client",
+    progress: "Progress",
+    or_none: bool,
+) -> "Package | None":
+    from zoo.catalog import find  # noqa: PLC0415
+    from zoo.registry import open_place, pull_package  # noqa: PLC0415
+
+    need("onnxruntime")  # the golden vectors are run before a package is visible
+    try:
+        package, new = pull_package(open_place(url, client), name, demands, progress)
+    except UnknownModelError as error:
+        if not or_none or demands.digest or demands.trusted:
+            raise
+        with _also(error):
+            find(name)
+        progress.note(f"{error}; the catalog has it")
+        return None
+    if not new:
+        progress.note(f"{package.manifest.reference} is installed already")
+    return package
+
+
+def _from_catalog(
+    name: str,
+    demands: "Demands",
+    accept_licence: bool,
+    client: "httpx.Client",
+    progress: "Progress",
+) -> "Package":
+    from zoo.catalog import find  # noqa: PLC0415
+    from zoo.download import pull_entry  # noqa: PLC0415
+    from zoo.store import find_package  # noqa: PLC0415
+
+    try:
+        package = find_package(name)
+    except UnknownModelError:
+        pass
+    else:
+        progress.note(f"{package.manifest.reference} is installed already")
+        return package
+    entry = find(name)
+    if demands.digest or demands.trusted:
+        raise ZooError(
+            f"{entry.reference} comes from the catalog, as its authors published it: it has no "
+            "signature and no digest to demand; pull it without, or from a registry"
+        )
+    _check_licence(entry, accept_licence)
+    _check_conversion(entry)
+    if not entry.verified:
+        warn(
+            f"{entry.reference} is unverified: no test has proven the conversion of this "
+            "checkpoint's layout against the original"
+        )
+    from export.convert import convert  # noqa: PLC0415 - needs PyTorch, which was just looked for
+
+    package = pull_entry(entry, client, convert, progress)
+    stderr().print(f"licence: {entry.weights_licence}; cite: {entry.citation}", markup=False)
+    return package
+
+
+def _check_licence(entry: "CatalogEntry", accepted: bool) -> None:
+    if entry.non_commercial and not accepted:
+        raise ZooError(
+            f"{entry.reference} is under {entry.weights_licence}, not for commercial use: "
+            "if you accept that, add --accept-licence"
+        )
+
+
+def _check_conversion(entry: "CatalogEntry") -> None:
+    """Before anything is downloaded."""
+    missing = [module for module in _CONVERSION if find_spec(module) is None]
+    if missing:
+        raise ZooError(
+            f"{entry.reference} is a raw checkpoint; to convert it, {', '.join(missing)} must be "
+            "installed: pip install 'encoder-zoo[cpu,export]'. Nothing was downloaded. (A finished "
+            "package from a registry needs none of it.)"
+        )
+
+
+@contextmanager
+def _also(first: ZooError) -> Iterator[None]:
+    """Say of two places that neither has the model."""
+    try:
+        yield
+    except UnknownModelError as second:
+        raise UnknownModelError(f"{first}; {second}") from None

@@ -1,0 +1,222 @@
+"""`zoo train`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import complete
+from cli.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
+
+if TYPE_CHECKING:
+    from training.data import Packed
+    from training.loop import Step
+    from training.recipe import Recipe
+
+_LISTED, _LOG_EVERY = 10, 50
+
+
+def _list_recipes(wanted: bool) -> None:
+    """What each recipe is, by the first line of its file, and where the rest stands."""
+    if not wanted:
+        return
+    import ast  # noqa: PLC0415
+
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("recipe", "what it trains", box=None)
+    files = complete.recipe_files()
+    for name, path in files.items():
+        about = ast.get_docstring(ast.parse(path.read_text())) or ""
+        table.add_row(name, about.partition("\n")[0])
+    stdout().print(table)
+    for folder in {path.parent for path in files.values()}:
+        said = "Each file says what to expect, in what time, on what hardware, and by whom:"
+        stdout().print(f"{said} {folder}", markup=False)
+    raise typer.Exit
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="a recipe's name (--recipes lists them), or a file of one's own",
+            autocompletion=complete.recipes,
+        ),
+    ],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="Folder or tar of images, Parquet, or torchvision:NAME:FOLDER; repeated for "
+            "several sources."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; one that was begun is resumed.")],
+    exclude_near: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Images, given as for --data, that are left out with their near-duplicates: what "
+            "the encoder is to be evaluated on. Repeated for several.",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin a new run with the encoder of this model, not with random weights.",
+            autocompletion=complete.models,
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(min=0.001, help="In place of the recipe's.")
+    ] = None,
+    _recipes: Annotated[
+        bool,
+        typer.Option(
+            "--recipes", is_eager=True, callback=_list_recipes, help="List the recipes, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Train an encoder on images without labels.
+
+    Where a source has splits, its train split is taken. Ctrl-C or SIGTERM saves; the same command
+    goes on from there, to the same weights as an unbroken run. Exits with 130 when stopped before
+    the end. Several GPUs share a batch: torchrun --nproc-per-node 4 -m zoo train ... Figures for
+    TensorBoard are in the run's folder.
+
+    Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
+    """
+    need("torch", "lightning_fabric", "tensorboard")
+    from training.checkpoint import check_resumable  # noqa: PLC0415
+    from training.data import DataError, list_entries  # noqa: PLC0415
+    from training.loop import TrainingError  # noqa: PLC0415
+    from training.loop import train as run  # noqa: PLC0415
+    from training.plan import Plan  # noqa: PLC0415
+    from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
+    from zoo.store import find_package  # noqa: PLC0415
+
+    with known_errors(DataError, RecipeError, TrainingError):
+        settings = load_recipe(recipe)
+        if epochs is not None:
+            settings = settings.model_copy(update={"epochs": epochs})
+        begin = find_package(start) if start else None
+        check_resumable(out, settings)
+        # What cannot be trained is told before any image is decoded.
+        for path in exclude_near or []:
+            list_entries(path)
+        images = [len(list_entries(path, "train")) for path in data]
+        Plan(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
+        sources = _sources(data, exclude_near or [], settings)
+        with _progress() as report:
+            complete_ = run(settings, sources, out, report, start=begin)
+    if complete_:
+        _say(f"done; make a package of it: zoo export {out} --name NAME")
+        return
+    if _is_first():
+        warn(f"stopped and saved in {out}; the same command goes on from there")
+    raise typer.Exit(INTERRUPTED)
+
+
+def _is_first() -> bool:
+    """Whether this is the only process, or the one of torchrun's that reports."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _watched() -> bool:
+    """Whether someone looks at a progress bar."""
+    return sys.stderr.isatty() and _is_first()
+
+
+def _say(message: str) -> None:
+    if _is_first():
+        stderr().print(message, markup=False)
+
+
+def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["Packed"]:
+    from training.data import near_duplicates  # noqa: PLC0415
+
+    sources = [_packed(path, recipe.stored_side, "train") for path in data]
+    for path in exclude:
+        others = _packed(path, recipe.stored_side, None)
+        for index, source in enumerate(sources):
+            near = near_duplicates(source.pixels, others.pixels)
+            _say(f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}")
+            if near.any():
+                sources[index] = source.select(~near)
+    return sources
+
+
+def _packed(path: Path, side: int, split: str | None) -> "Packed":
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from training.data import pack, source_name  # noqa: PLC0415
+    from zoo.store import zoo_home  # noqa: PLC0415
+
+    with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:
+        task = bar.add_task(f"reading {source_name(path)}")
+        packed = pack(
+            path,
+            zoo_home() / "cache" / "packed",
+            side,
+            split,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _say(f"{path}: {len(packed)} images")
+    if not _is_first():
+        return packed
+    for name, reason in list(packed.unreadable.items())[:_LISTED]:
+        warn(f"  {name}: {reason}")
+    if packed.unreadable:
+        warn(f"  left out, as they could not be read: {len(packed.unreadable)}")
+    return packed
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A `report` callback: a progress bar on a terminal, a line now and then elsewhere."""
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    if not _watched():
+        yield _log
+        return
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr()) as bar:
+        task = bar.add_task("preparing")
+
+        def report(step: "Step") -> None:
+            bar.update(task, completed=step.step, total=step.steps, description=_figures(step))
+            if step.knn:
+                bar.console.print(_line(step), markup=False)
+
+        yield report
+
+
+def _log(step: "Step") -> None:
+    if step.step % _LOG_EVERY == 0 or step.step in (1, step.steps) or step.knn:
+        stderr().print(_line(step), markup=False)
+
+
+def _line(step: "Step") -> str:
+    knn = ", ".join(f"kNN {name} {value:.1%}" for name, value in step.knn.items())
+    return f"step {step.step}/{step.steps}: {_figures(step)}{', ' if knn else ''}{knn}"
+
+
+def _figures(step: "Step") -> str:
+    return (
+        f"epoch {step.epoch:.2f}, loss {step.loss:.3f}, lr {step.lr:.3g}, "
+        f"{step.images_per_second:.0f} images/s, {step.waiting:.0%} waiting for data"
+    )
