@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy import Engine
 
-from service.encoders import Encoders, open_encoders
-from service.readiness import Probe, Readiness
+from service.embedding.encoders import Encoders, open_encoders
+from service.embedding.readiness import Probe, Readiness
 from service.search.gpu import open_search_device
 from service.search.index import Indexes
 from service.settings import Settings

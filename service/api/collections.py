@@ -5,18 +5,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from service import collections
 from service.api.answers import Json
 from service.api.bodies import Form, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import TEXT, answer, request_body
-from service.api.wire import collections as wire
+from service.domain import collections
 from service.errors import InvalidInputError, ItemError
 from service.search import filters
 from service.search.query import Aim, near_items, near_vector, search
 from service.state import State, state_of
 from service.storage import collections as storage
 from service.storage.collections import Collection
+from service.wire import collections as wire
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from service.api.wire.problems import ProblemDocument
+from service.wire.problems import ProblemDocument
 
 Schema = dict[str, Any]
 

@@ -15,14 +15,7 @@ from service.api.answers import Json
 from service.api.bodies import media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, answer, request_body
-from service.api.wire.embeddings import (
-    ANSWER_EXAMPLES,
-    REQUEST_EXAMPLES,
-    EmbeddingRequest,
-    Embeddings,
-    Encoding,
-)
-from service.embedding import Embedded, Embedder, Vector
+from service.embedding.embedder import Embedded, Embedder, Vector
 from service.errors import (
     EveryItemFailedError,
     InvalidInputError,
@@ -33,6 +26,13 @@ from service.errors import (
 )
 from service.settings import Settings
 from service.state import State, state_of
+from service.wire.embeddings import (
+    ANSWER_EXAMPLES,
+    REQUEST_EXAMPLES,
+    EmbeddingRequest,
+    Embeddings,
+    Encoding,
+)
 
 router = APIRouter(prefix="/v1/embeddings", tags=["embeddings"])
 

@@ -5,21 +5,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from service import heads
 from service.api.answers import Json
 from service.api.bodies import media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, TEXTS, answer, request_body
 from service.api.labelled import label_changes, label_changes_json, label_set, label_set_json
-from service.api.wire import heads as wire
-from service.embedding import Vector
-from service.encoders import check_space
+from service.domain import heads
+from service.domain.heads import Fit, Given, Prediction
+from service.embedding.embedder import Vector
+from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, ItemError, NotFoundError, TooLargeError
-from service.heads import Fit, Given, Prediction
+from service.rules.vectors import unit_vector
 from service.state import State, state_of
 from service.storage import heads as storage
 from service.storage.heads import Head, Version
-from service.vectors import unit_vector
+from service.wire import heads as wire
 
 router = APIRouter(prefix="/v1/heads", tags=["heads"])
 

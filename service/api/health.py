@@ -7,8 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.api.answers import Json
 from service.api.documentation import answer
-from service.api.wire.health import READY_ANSWER, Alive, Ready
 from service.state import State, state_of
+from service.wire.health import READY_ANSWER, Alive, Ready
 
 router = APIRouter(tags=["health"])
 

@@ -7,22 +7,22 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from service import collections, ingest
 from service.api.answers import Json
 from service.api.bodies import Form, each_valid, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.collections import FILE, JSON, MULTIPART, Access, Name, find
 from service.api.documentation import FILES, TEXTS, answer, request_body
-from service.api.wire import collections as wire
-from service.archives import read_archive
-from service.encoders import check_space
+from service.domain import collections, ingest
+from service.domain.archives import read_archive
+from service.domain.ingest import Draft, Prepared
+from service.embedding.encoders import check_space
 from service.errors import EveryItemFailedError, InvalidInputError, ItemError, TooLargeError
-from service.ingest import Draft, Prepared
 from service.search import filters
 from service.state import State
 from service.storage import items
 from service.storage.collections import Collection
 from service.storage.items import Item
+from service.wire import collections as wire
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["items"])
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from service import heads
 from service.api.bodies import Form, each_valid, read_form, read_json
 from service.api.callers import while_connected
-from service.api.wire.heads import HeadRequest, LabelChange, LabelledVector, LabelsRequest
-from service.archives import read_archive
-from service.embedding import Embedded, Embedder
-from service.encoders import check_space
+from service.domain import heads
+from service.domain.archives import read_archive
+from service.domain.heads import Given, Origin
+from service.embedding.embedder import Embedded, Embedder
+from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, ItemError, TooLargeError, invalid_item
-from service.heads import Given, Origin
+from service.rules.vectors import unit_vector
 from service.state import State
 from service.storage.heads import Example, Head
-from service.vectors import unit_vector
+from service.wire.heads import HeadRequest, LabelChange, LabelledVector, LabelsRequest
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 
 from service.api.answers import Json
 from service.api.documentation import answer
-from service.api.wire.models import MODEL_ANSWER, MODELS_ANSWER, Model, Models
-from service.embedding import Embedder
+from service.embedding.embedder import Embedder
 from service.state import State, state_of
+from service.wire.models import MODEL_ANSWER, MODELS_ANSWER, Model, Models
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

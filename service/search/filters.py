@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 
 from service.errors import InvalidInputError
-from service.metadata import MAX_TEXT, ValueType, is_of_type
+from service.rules.metadata import MAX_TEXT, ValueType, is_of_type
 from service.storage import schema
 from service.storage.collections import Collection
 

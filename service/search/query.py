@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
-from service.encoders import check_space
+from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, ItemError, NotFoundError
+from service.rules.vectors import unit_vector
 from service.search import filters
 from service.search.index import Indexes, Vector
 from service.storage import items
 from service.storage.collections import Collection
 from service.storage.items import Item
-from service.vectors import unit_vector
 
 MAX_K = 1000
 MAX_EXAMPLES = 100

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, up
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import NotFoundError
-from service.metadata import ValueType
+from service.rules.metadata import ValueType
 from service.storage import schema
 from service.storage.database import reading, writing
 from service.storage.types import now

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from service.errors import NotFoundError
-from service.metadata import scalars
+from service.rules.metadata import scalars
 from service.storage import schema
 from service.storage.collections import Collection, lock, take_numbers
 from service.storage.database import reading, writing

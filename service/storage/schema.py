@@ -86,7 +86,7 @@ item_values = Table(
     "item_values",
     metadata,
     # One row for each scalar in an item's metadata, by which filters find the item. Long texts are
-    # left out (see service.metadata): an index entry of PostgreSQL has at most 2,700 bytes.
+    # left out (see service.rules.metadata): an index entry of PostgreSQL has at most 2,700 bytes.
     Column("pk", Key, primary_key=True, autoincrement=True),
     Column("item_pk", ForeignKey("items.pk", ondelete="CASCADE"), nullable=False, index=True),
     Column("collection_id", BigInteger, nullable=False),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from service.errors import InvalidInputError
-from service.metadata import MAX_TEXT, scalars
+from service.rules.metadata import MAX_TEXT, scalars
 from service.search import filters
 from service.storage import items
 from service.storage.collections import Collection

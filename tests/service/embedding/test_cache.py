@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.cache import EmbeddingCache
+from service.embedding.cache import EmbeddingCache
 
 ENTRY = 4 * 10 + 200
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
 
 Encoding = Literal["float", "base64"]
 

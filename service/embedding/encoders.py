@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
-from service.embedding import Embedder
+from service.embedding.embedder import Embedder
 from service.errors import NotFoundError, SpaceMismatchError
 from service.settings import Settings
 from zoo.package import Package

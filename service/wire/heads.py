@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.wire.batches import EachOf
-from service.api.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+from service.wire.batches import EachOf
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
 
 _SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
 

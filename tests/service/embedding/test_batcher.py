@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import Batcher
+from service.embedding.batcher import Batcher
 from service.errors import UnavailableError
 
 

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
-from service.metadata import ValueType
+from service.rules.metadata import ValueType
 from service.storage.collections import Keep
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
 
 Metadata = dict[str, Any]
 Filter = dict[str, Any]

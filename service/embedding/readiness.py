@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from service.embedding import Embedder, Vector
+from service.embedding.embedder import Embedder, Vector
 from service.errors import ServiceError, UnavailableError
 from zoo.images import decode
 from zoo.runtimes import read_golden

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service import metrics
-from service.batching import Batcher
-from service.cache import EmbeddingCache
+from service.embedding.batcher import Batcher
+from service.embedding.cache import EmbeddingCache
 from service.errors import (
     PROBLEM,
     ItemError,

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from service.encoders import Encoders
+from service.embedding.encoders import Encoders
 from service.errors import ConflictError, InvalidInputError
-from service.metadata import (
+from service.rules.metadata import (
     MAX_KEY,
     ValueType,
     check_label,

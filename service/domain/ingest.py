@@ -10,14 +10,14 @@ from typing import Any, Literal
 from PIL import Image
 from sqlalchemy import Engine
 
-from service.embedding import Embedder
+from service.embedding.embedder import Embedder
 from service.errors import InvalidInputError, ItemError, image_item_error, invalid_item
-from service.metadata import check_id, check_label, check_metadata
+from service.rules.metadata import check_id, check_label, check_metadata
+from service.rules.vectors import unit_vector
 from service.storage import items
 from service.storage.collections import Collection, Keep
 from service.storage.items import File, NewItem
 from service.storage.types import Vectors
-from service.vectors import unit_vector
 from zoo.images import FORMATS, ImageError, decode, thumbnail
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.archives import LabelledFile, read_archive
+from service.domain.archives import LabelledFile, read_archive
 from service.errors import InvalidInputError, TooLargeError
 
 

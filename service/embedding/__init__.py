@@ -1,0 +1,1 @@
+"""Images to embeddings: the encoders that are served, their queues, caches and readiness."""
