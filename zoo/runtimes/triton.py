@@ -66,7 +66,8 @@ class TritonRuntime:
         golden = read_golden(package.golden)
         self._witness = _most_telling(golden)
         self._image = golden.images[self._witness : self._witness + 1]
-        self._expected = golden.embeddings[self._witness : self._witness + 1]
+        self._reference = golden.embeddings[self._witness : self._witness + 1]
+        self._expected, self._least = self._reference, package.manifest.tolerance
         self._most = 1  # images in a request
         self._proving = threading.Lock()
         # A proof is of one epoch; whatever calls it in question begins another, never seen before.
@@ -116,8 +117,11 @@ class TritonRuntime:
 
             check_golden(self._package, self.variant, embed, self.precision)
             if not self._package.manifest.mixes(self.precision):
-                # The reference would not tell such a model from others as coarse; itself does.
+                # The reference does not tell such a model from others as coarse. It must stay
+                # nearer to what it gave than half the way from there to the reference.
                 self._expected = given[-1][self._witness : self._witness + 1]
+                error = 1 - agreement(self._expected, self._reference).cosine_min
+                self._least = min(self._package.manifest.tolerance, 1 - error / 2)
             self._proven_epoch, self._proven_at = epoch, now
             return epoch
 
@@ -135,7 +139,7 @@ class TritonRuntime:
     def _witnessed(self, images: Pixels, deadline: float) -> Floats:
         rows = self._infer(np.concatenate([images, self._image]), deadline)
         seen = agreement(rows[-1:], self._expected).cosine_min
-        if len(rows) != len(images) + 1 or not seen >= self._package.manifest.tolerance:
+        if len(rows) != len(images) + 1 or not seen >= self._least:
             self._doubt()
             raise _InterruptedError(
                 f"Triton at {self._url} answered for {self._package.manifest.reference} with "
