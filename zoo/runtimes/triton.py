@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -154,22 +155,21 @@ class TritonRuntime:
         from tritonclient.grpc import service_pb2  # noqa: PLC0415 - an extra of its own
 
         manifest = self._package.manifest
-        name, version = manifest.name, manifest.version
-        request = service_pb2.ModelConfigRequest(name=name, version=version)
+        request = service_pb2.ModelConfigRequest(name=manifest.name, version=manifest.version)
         config = self._call(self._stub.ModelConfig, request, deadline).config
-        space = config.parameters[f"space.{version}"].string_value
+        name = f"{manifest.name} version {manifest.version}"
+        space = config.parameters[f"space.{manifest.version}"].string_value
         if space != self.space:
             served = f"the space {space}" if space else "a model without a space"
             raise GoldenMismatchError(
-                f"Triton at {self._url} serves {served} as {name} version {version}, "
-                f"not {self.space} of {manifest.reference} in {self.precision}: export its "
-                f"repository again with zoo export {manifest.reference} --triton, or change "
-                "ZOO_PRECISION"
+                f"Triton at {self._url} serves {served} as {name}, not {self.space} of "
+                f"{manifest.reference} in {self.precision}: export its repository again with "
+                f"zoo export {manifest.reference} --triton, or change ZOO_PRECISION"
             )
         if config.max_batch_size < 2:
             raise GoldenMismatchError(
                 f"Triton at {self._url} takes one image a request as {name}, and every request "
-                "carries a golden image too: set max_batch_size to 2 or more in its config.pbtxt"
+                "carries a golden image too: set its max_batch_size to 2 or more"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
         self._most = config.max_batch_size
@@ -228,6 +228,14 @@ def open_triton(package: Package, execution: Execution) -> TritonRuntime:
     with suppress(RuntimeDownError):
         runtime.prove()
     return runtime
+
+
+def probe() -> dict[str, Any]:
+    """The version of the client."""
+    try:
+        return {"client": version("tritonclient")}
+    except PackageNotFoundError:
+        return {"state": "not installed: pip install 'encoder-zoo[triton]'"}
 
 
 def _most_telling(golden: Golden) -> int:
