@@ -7,13 +7,8 @@ from sqlalchemy import Engine
 
 from service.embedding.encoders import Encoders
 from service.errors import ConflictError, InvalidInputError
-from service.rules.metadata import (
-    MAX_KEY,
-    ValueType,
-    check_label,
-    check_metadata,
-    merged,
-)
+from service.rules.labels import check_label
+from service.rules.metadata import MAX_KEY, ValueType, check_metadata, merged
 from service.search import filters
 from service.search.index import Indexes
 from service.storage import collections, items
@@ -121,7 +116,7 @@ def change_item(database: Engine, name: str, item_id: str, changes: Mapping[str,
 
     Raises:
         NotFoundError: there is no such collection or item.
-        InvalidInputError: a label or metadata that cannot be used; nothing is changed.
+        ItemFailedError: a label or metadata that cannot be used; nothing is changed.
     """
     collection = collections.get_collection(database, name)
 

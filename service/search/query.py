@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, ItemError, NotFoundError
+from service.errors import InvalidInputError, NotFoundError
 from service.rules.vectors import unit_vector
 from service.search import filters
 from service.search.index import Indexes, Vector
@@ -37,10 +37,7 @@ def near_vector(values: Sequence[float], space: str | None = None) -> Aim:
 
     def aim(_: Connection, collection: Collection) -> tuple[Vector, Sequence[int]]:
         check_space(space, collection.space, f"the collection {collection.name!r}")
-        vector = unit_vector(values, collection.dim)
-        if isinstance(vector, ItemError):
-            raise InvalidInputError(vector.detail)
-        return vector, ()
+        return unit_vector(values, collection.dim), ()
 
     return aim
 
@@ -78,9 +75,7 @@ def near_items(positive: Sequence[str], negative: Sequence[str] = ()) -> Aim:
             raise InvalidInputError(
                 "the positive and negative items cancel out, so there is no direction to search in"
             )
-        vector = unit_vector(direction.tolist(), collection.dim)
-        assert not isinstance(vector, ItemError)
-        return vector, list(keys.values())
+        return unit_vector(direction.tolist(), collection.dim), list(keys.values())
 
     return aim
 
@@ -96,7 +91,7 @@ def search(
     Raises:
         NotFoundError: there is no such collection, or no item of an id.
         SpaceMismatchError: the vector is of another space.
-        InvalidInputError: k, the vector or the filter cannot be used.
+        InvalidInputError, ItemFailedError: k, the vector or the filter cannot be used.
     """
     if not 1 <= k <= MAX_K:
         raise InvalidInputError(f"k must be from 1 to {MAX_K}, not {k}")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from service.errors import InvalidInputError, NotFoundError, SpaceMismatchError
+from service.errors import InvalidInputError, ItemFailedError, NotFoundError, SpaceMismatchError
 from service.search.index import Indexes
 from service.search.query import Match, near_items, near_vector, search
 from service.storage import collections, items
@@ -145,9 +145,9 @@ def test_what_cannot_be_searched_is_refused(database: Engine) -> None:
     collection = make_collection(database)
     items.upsert(database, collection, some_items("ab"))
     asked: list[tuple[Any, int, type[Exception], str]] = [
-        (near_vector([1, 0, 0]), 5, InvalidInputError, "3"),
-        (near_vector([0, 0, 0, 0]), 5, InvalidInputError, "zero"),
-        (near_vector([1, 0, 0, float("inf")]), 5, InvalidInputError, "finite"),
+        (near_vector([1, 0, 0]), 5, ItemFailedError, "3"),
+        (near_vector([0, 0, 0, 0]), 5, ItemFailedError, "zero"),
+        (near_vector([1, 0, 0, float("inf")]), 5, ItemFailedError, "finite"),
         (near_vector([1, 0, 0, 0], "b" * 64), 5, SpaceMismatchError, "b" * 64),
         (near_vector([1, 0, 0, 0], SPACE), 0, InvalidInputError, "k must be"),
         (near_vector([1, 0, 0, 0], SPACE), 1001, InvalidInputError, "k must be"),
