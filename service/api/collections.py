@@ -10,10 +10,10 @@ from service.api.bodies import Form, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import TEXT, answer, request_body
 from service.domain import collections
+from service.domain.search import Aim, Match, near_items, near_vector, search
 from service.errors import InvalidInputError
 from service.results import Results
 from service.search import filters
-from service.search.query import Aim, Match, near_items, near_vector, search
 from service.state import State, state_of
 from service.storage import collections as storage
 from service.storage.collections import Collection
@@ -81,9 +81,7 @@ async def get_collection(collection: Name, state: Access) -> Json:
 @router.delete("/{collection}", status_code=204, summary="Remove a collection")
 async def delete_collection(collection: Name, state: Access) -> Response:
     """With its items, and the labels that heads have from them."""
-    await asyncio.to_thread(
-        collections.delete_collection, state.database, state.indexes, collection
-    )
+    await asyncio.to_thread(collections.delete_collection, state.database, state.index, collection)
     return Response(status_code=204)
 
 
@@ -115,7 +113,7 @@ async def search_collection(collection: Name, request: Request, state: Access) -
     found, matches = await asyncio.to_thread(
         search,
         state.database,
-        state.indexes,
+        state.index,
         collection,
         aim,
         k=K if k is None else k,
@@ -170,7 +168,7 @@ def _match(match: Match) -> wire.Match:
 
 
 def _collection(collection: Collection, state: State) -> wire.Collection:
-    held = state.indexes.held(collection)
+    held = state.index.status(collection)
     return {
         "name": collection.name,
         "model": collection.model,
@@ -181,8 +179,8 @@ def _collection(collection: Collection, state: State) -> wire.Collection:
         "count": collection.count,
         "created_at": collection.created_at,
         "index": {
-            "kind": "exact",
-            "status": "ready" if held.sequence >= collection.sequence else "behind",
+            "kind": held.kind,
+            "status": held.status,
             "count": held.count,
         },
     }

@@ -10,7 +10,7 @@ from service.errors import ConflictError, InvalidInputError
 from service.rules.labels import check_label
 from service.rules.metadata import MAX_KEY, ValueType, check_metadata, merged
 from service.search import filters
-from service.search.index import Indexes
+from service.search.index import VectorIndex
 from service.storage import collections, items
 from service.storage.collections import Collection, Keep
 from service.storage.items import Item
@@ -68,10 +68,10 @@ def put_collection(
     return collection, created
 
 
-def delete_collection(database: Engine, indexes: Indexes, name: str) -> None:
+def delete_collection(database: Engine, index: VectorIndex, name: str) -> None:
     """Remove a collection and everything in it. Raises NotFoundError."""
     collections.delete_collection(database, name)
-    indexes.drop(name)
+    index.drop(name)
 
 
 def page(
