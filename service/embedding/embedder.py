@@ -3,13 +3,15 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from service import metrics
 from service.embedding.batcher import Batcher
@@ -28,6 +30,9 @@ from zoo.package import Package
 from zoo.runtimes import Runtime, least_cosine
 
 Vector = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,26 @@ class Embedded:
 
     vector: Vector
     digest: str
+
+
+def of_one_image(work: Callable[[], T]) -> T | ItemError:
+    """What `work` makes of one image, or the image's own error, whatever it raises.
+
+    A decoder may fail in ways nobody foresaw; the images beside it have no part in that.
+    """
+    try:
+        return work()
+    except ImageError as error:
+        return image_item_error(error)
+    except Exception:
+        log.exception("an image failed in a way it should not")
+        return image_item_error(
+            ImageError(
+                "corrupt",
+                "the image cannot be processed, and the gateway's log says why: save it again, as "
+                "JPEG or PNG",
+            )
+        )
 
 
 class Embedder:
@@ -132,11 +157,13 @@ class Embedder:
     async def _embed_one(self, data: bytes, normalize: bool) -> Embedded | ItemError:
         loop = asyncio.get_running_loop()
         name = self.manifest.reference
-        try:
-            digest, known, square = await loop.run_in_executor(self._decoders, self._prepare, data)
-        except ImageError as error:
-            metrics.FAILED.labels(name, error.kind).inc()
-            return image_item_error(error)
+        prepared = await loop.run_in_executor(
+            self._decoders, of_one_image, lambda: self._prepare(data)
+        )
+        if isinstance(prepared, ItemError):
+            metrics.FAILED.labels(name, prepared.type.removeprefix(f"{PROBLEM}image-")).inc()
+            return prepared
+        digest, known, square = prepared
         vector = known
         if vector is None:
             assert square is not None
