@@ -3,27 +3,39 @@
 import asyncio
 import io
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from PIL import Image
 from sqlalchemy import Engine
 
-from service.embedding.embedder import Embedder
-from service.errors import InvalidInputError, ItemError, image_item_error, invalid_item
-from service.rules.metadata import check_id, check_label, check_metadata
+from service.embedding.embedder import Embedder, of_one_image
+from service.errors import InvalidInputError, ItemError, invalid_item
+from service.rules.metadata import check_id, check_label, check_metadata, merged
 from service.rules.vectors import unit_vector
 from service.storage import items
 from service.storage.collections import Collection, Keep
-from service.storage.items import File, NewItem
+from service.storage.database import reading
+from service.storage.items import File, Item, NewItem, Status
 from service.storage.types import Vectors
-from zoo.images import FORMATS, ImageError, decode, thumbnail
+from zoo.images import FORMATS, decode, thumbnail
+
+OnExisting = Literal["merge", "replace", "skip"]
+"""What becomes of an item whose id is there.
+
+merge: what the request does not name stays: the label, keys of metadata; so does the image file of
+an item whose own vector is sent without it. replace: nothing stays. skip: all stays.
+"""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """An item as a caller describes it; without an id it is given one."""
+    """An item as a caller describes it; without an id it is given one.
+
+    label: None where it is not named, "" for none.
+    metadata: a merge patch (RFC 7396), as a whole None for none; to replace, what there shall be.
+    """
 
     id: str | None = None
     label: str | None = None
@@ -35,46 +47,67 @@ class Stored:
     """What became of an item."""
 
     id: str
-    status: Literal["created", "updated"]
+    status: Status
 
 
-Prepared = list[NewItem | ItemError]
+@dataclass(frozen=True)
+class Ready:
+    """An item that can be stored, and as it was described."""
+
+    item: NewItem
+    draft: Draft
+
+
+Prepared = list[Ready | Stored | ItemError]
 
 
 async def prepare_images(
+    database: Engine,
     embedder: Embedder,
     collection: Collection,
     drafts: Sequence[Draft],
     images: Sequence[bytes],
     max_pixels: int,
+    on_existing: OnExisting,
 ) -> Prepared:
     """Embed images and make their thumbnails; in order, an item ready to be stored or an error.
 
-    Nothing is stored yet, so a caller who leaves meanwhile leaves nothing behind.
+    Nothing is stored yet, so a caller who leaves meanwhile leaves nothing behind. What is to be
+    skipped is not embedded.
 
     Raises:
         OverloadedError, UnavailableError: as `Embedder.embed` does.
     """
-    checked = _checked(drafts, collection)
-    fine = [i for i, draft in enumerate(checked) if isinstance(draft, Draft)]
+    prepared: list[Draft | Stored | ItemError] = [*_checked(drafts, collection)]
+    if on_existing == "skip":
+        ids = [draft.id or "" for draft in prepared if isinstance(draft, Draft)]
+        there = await asyncio.to_thread(_there, database, collection, ids)
+        prepared = [
+            Stored(draft.id or "", "skipped")
+            if isinstance(draft, Draft) and draft.id in there
+            else draft
+            for draft in prepared
+        ]
+    fine = [i for i, draft in enumerate(prepared) if isinstance(draft, Draft)]
     embedded = dict(zip(fine, await embedder.embed([images[i] for i in fine]), strict=True))
 
-    async def finish(i: int) -> NewItem | ItemError:
-        draft, answer = checked[i], embedded.get(i)
-        if isinstance(draft, ItemError):
+    async def finish(i: int) -> Ready | Stored | ItemError:
+        draft = prepared[i]
+        if not isinstance(draft, Draft):
             return draft
-        assert answer is not None
+        answer = embedded[i]
         if isinstance(answer, ItemError):
             return answer
         if collection.keep == "nothing":
-            return _item(draft, answer.vector, answer.digest)
-        try:
-            files = await asyncio.to_thread(_files, images[i], collection.keep, max_pixels)
-        except ImageError as error:
-            return image_item_error(error)
-        return _item(draft, answer.vector, answer.digest, files)
+            return _ready(draft, answer.vector, answer.digest)
+        files = await asyncio.to_thread(
+            of_one_image, lambda: _files(images[i], collection.keep, max_pixels)
+        )
+        if isinstance(files, ItemError):
+            return files
+        return _ready(draft, answer.vector, answer.digest, files)
 
-    return await asyncio.gather(*(finish(i) for i in range(len(checked))))
+    return await asyncio.gather(*(finish(i) for i in range(len(prepared))))
 
 
 def prepare_vectors(
@@ -87,24 +120,60 @@ def prepare_vectors(
             prepared.append(draft)
             continue
         vector = unit_vector(values, collection.dim)
-        prepared.append(vector if isinstance(vector, ItemError) else _item(draft, vector))
+        prepared.append(vector if isinstance(vector, ItemError) else _ready(draft, vector))
     return prepared
 
 
-def store(database: Engine, collection: Collection, prepared: Prepared) -> list[Stored | ItemError]:
+def store(
+    database: Engine, collection: Collection, prepared: Prepared, on_existing: OnExisting
+) -> list[Stored | ItemError]:
     """Store what is fine in one transaction; in order, what became of each.
 
     Raises:
         NotFoundError: the collection was removed meanwhile.
     """
-    new = [item for item in prepared if isinstance(item, NewItem)]
-    created = iter(items.upsert(database, collection, new) if new else ())
-    return [
-        Stored(item.id, "created" if next(created) else "updated")
-        if isinstance(item, NewItem)
-        else item
-        for item in prepared
-    ]
+    ready = [one for one in prepared if isinstance(one, Ready)]
+    drafts = {one.item.id: one.draft for one in ready}
+    decide: items.OnExisting
+    if on_existing == "merge":
+        decide = _merger(drafts, collection)
+    elif on_existing == "skip":
+        decide = _skipped
+    else:
+        decide = items.replace_existing
+    new = [one.item for one in ready]
+    outcomes = iter(items.upsert(database, collection, new, decide) if new else ())
+
+    def result(one: Ready | Stored | ItemError) -> Stored | ItemError:
+        if not isinstance(one, Ready):
+            return one
+        outcome = next(outcomes)
+        return outcome if isinstance(outcome, ItemError) else Stored(one.item.id, outcome)
+
+    return [result(one) for one in prepared]
+
+
+def _skipped(_: NewItem, __: Item) -> None:
+    return None
+
+
+def _merger(drafts: Mapping[str, Draft], collection: Collection) -> items.OnExisting:
+    def merge(new: NewItem, stored: Item) -> NewItem | ItemError:
+        draft = drafts[new.id]
+        metadata = merged(stored.metadata, draft.metadata) if draft.metadata is not None else {}
+        try:
+            check_metadata(metadata, collection.metadata_schema)
+        except InvalidInputError as error:
+            return invalid_item(f"with what the item {new.id!r} has already: {error}")
+        label = stored.label if draft.label is None else new.label
+        return replace(items.of_same_picture(new, stored), label=label, metadata=metadata)
+
+    return merge
+
+
+def _there(database: Engine, collection: Collection, ids: Sequence[str]) -> set[str]:
+    with reading(database) as connection:
+        return set(items.keys_of(connection, collection, ids))
 
 
 def _checked(
@@ -115,12 +184,13 @@ def _checked(
     def check(draft: Draft) -> Draft:
         # An empty id, as an empty field of a form, is none.
         item_id = check_id(draft.id) if draft.id else uuid.uuid4().hex
-        label = check_label(draft.label)
-        metadata = check_metadata(draft.metadata, collection.metadata_schema)
+        check_label(draft.label)
+        if draft.metadata is not None:
+            check_metadata(draft.metadata, collection.metadata_schema)
         if item_id in seen:
             raise InvalidInputError(f"the id {item_id!r} is in the request twice; send it once")
         seen.add(item_id)
-        return Draft(item_id, label, metadata)
+        return replace(draft, id=item_id)
 
     return [_or_error(check, draft) if isinstance(draft, Draft) else draft for draft in drafts]
 
@@ -132,11 +202,14 @@ def _or_error(check: Callable[[Draft], Draft], draft: Draft) -> Draft | ItemErro
         return invalid_item(str(error))
 
 
-def _item(
+def _ready(
     draft: Draft, vector: Vectors, digest: str | None = None, files: Sequence[File] = ()
-) -> NewItem:
+) -> Ready:
     assert draft.id is not None
-    return NewItem(draft.id, vector, draft.label, draft.metadata, digest, files)
+    # In an item that is new, there is nothing for a null to remove.
+    metadata = merged({}, draft.metadata or {})
+    label = check_label(draft.label)
+    return Ready(NewItem(draft.id, vector, label, metadata, digest, files), draft)
 
 
 def _files(data: bytes, keep: Keep, max_pixels: int) -> list[File]:
