@@ -3,16 +3,19 @@
 import asyncio
 import io
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from PIL import Image
 from sqlalchemy import Engine
 
-from service.embedding.embedder import Embedder, of_one_image
-from service.errors import InvalidInputError, ItemError, invalid_item
-from service.rules.metadata import check_id, check_label, check_metadata, merged
+from service.embedding.embedder import Embedded, Embedder, of_one_image
+from service.errors import ItemError, ItemFailedError, invalid_item
+from service.results import Results
+from service.rules.ids import check_id
+from service.rules.labels import check_label
+from service.rules.metadata import check_metadata, merged
 from service.rules.vectors import unit_vector
 from service.storage import items
 from service.storage.collections import Collection, Keep
@@ -58,7 +61,8 @@ class Ready:
     draft: Draft
 
 
-Prepared = list[Ready | Stored | ItemError]
+Prepared = Ready | Stored
+"""An item to store, or what has become of it without: it is skipped."""
 
 
 async def prepare_images(
@@ -69,74 +73,59 @@ async def prepare_images(
     images: Sequence[bytes],
     max_pixels: int,
     on_existing: OnExisting,
-) -> Prepared:
-    """Embed images and make their thumbnails; in order, an item ready to be stored or an error.
+) -> Results[Prepared]:
+    """Embed images and make their thumbnails. What is to be skipped is not embedded.
 
-    Nothing is stored yet, so a caller who leaves meanwhile leaves nothing behind. What is to be
-    skipped is not embedded.
+    Nothing is stored yet, so a caller who leaves meanwhile leaves nothing behind.
 
     Raises:
         OverloadedError, UnavailableError: as `Embedder.embed` does.
     """
-    prepared: list[Draft | Stored | ItemError] = [*_checked(drafts, collection)]
+    checked = _checked(Results.of(drafts), collection)
+    skipped: dict[int, Prepared] = {}
     if on_existing == "skip":
-        ids = [draft.id or "" for draft in prepared if isinstance(draft, Draft)]
+        ids = [draft.id or "" for draft in checked.values]
         there = await asyncio.to_thread(_there, database, collection, ids)
-        prepared = [
-            Stored(draft.id or "", "skipped")
-            if isinstance(draft, Draft) and draft.id in there
-            else draft
-            for draft in prepared
-        ]
-    fine = [i for i, draft in enumerate(prepared) if isinstance(draft, Draft)]
-    embedded = dict(zip(fine, await embedder.embed([images[i] for i in fine]), strict=True))
+        skipped = {
+            i: Stored(draft.id, "skipped") for i, draft in checked.good.items() if draft.id in there
+        }
+    wanted = {i: draft for i, draft in checked.good.items() if i not in skipped}
+    embedded = await embedder.embed(Results(wanted, checked.errors).each_at(lambda i, _: images[i]))
 
-    async def finish(i: int) -> Ready | Stored | ItemError:
-        draft = prepared[i]
-        if not isinstance(draft, Draft):
-            return draft
-        answer = embedded[i]
-        if isinstance(answer, ItemError):
-            return answer
+    async def finish(i: int, found: Embedded) -> Prepared:
         if collection.keep == "nothing":
-            return _ready(draft, answer.vector, answer.digest)
+            return _ready(wanted[i], found.vector, found.digest)
         files = await asyncio.to_thread(
             of_one_image, lambda: _files(images[i], collection.keep, max_pixels)
         )
-        if isinstance(files, ItemError):
-            return files
-        return _ready(draft, answer.vector, answer.digest, files)
+        return _ready(wanted[i], found.vector, found.digest, files)
 
-    return await asyncio.gather(*(finish(i) for i in range(len(prepared))))
+    finished = await embedded.each_at_async(finish)
+    return Results(dict(sorted({**finished.good, **skipped}.items())), finished.errors)
 
 
 def prepare_vectors(
-    collection: Collection, drafts: Sequence[Draft | ItemError], vectors: Sequence[Sequence[float]]
-) -> Prepared:
-    """Check vectors; in order, an item ready to be stored or an error."""
-    prepared: Prepared = []
-    for draft, values in zip(_checked(drafts, collection), vectors, strict=True):
-        if isinstance(draft, ItemError):
-            prepared.append(draft)
-            continue
-        vector = unit_vector(values, collection.dim)
-        prepared.append(vector if isinstance(vector, ItemError) else _ready(draft, vector))
-    return prepared
+    collection: Collection, drafts: Results[tuple[Draft, list[float]]]
+) -> Results[Prepared]:
+    """Check drafts with their vectors."""
+    checked = _checked(drafts.each(lambda pair: pair[0]), collection)
+    return checked.each_at(
+        lambda i, draft: _ready(draft, unit_vector(drafts.good[i][1], collection.dim))
+    )
 
 
 def store(
-    database: Engine, collection: Collection, prepared: Prepared, on_existing: OnExisting
-) -> list[Stored | ItemError]:
-    """Store what is fine in one transaction; in order, what became of each.
+    database: Engine, collection: Collection, prepared: Results[Prepared], on_existing: OnExisting
+) -> Results[Stored]:
+    """Store what is fine in one transaction.
 
     Raises:
         NotFoundError: the collection was removed meanwhile.
     """
-    ready = [one for one in prepared if isinstance(one, Ready)]
-    drafts = {one.item.id: one.draft for one in ready}
+    ready = [one for one in prepared.values if isinstance(one, Ready)]
     decide: items.OnExisting
     if on_existing == "merge":
-        decide = _merger(drafts, collection)
+        decide = _merger({one.item.id: one.draft for one in ready}, collection)
     elif on_existing == "skip":
         decide = _skipped
     else:
@@ -144,13 +133,15 @@ def store(
     new = [one.item for one in ready]
     outcomes = iter(items.upsert(database, collection, new, decide) if new else ())
 
-    def result(one: Ready | Stored | ItemError) -> Stored | ItemError:
-        if not isinstance(one, Ready):
+    def stored(one: Prepared) -> Stored:
+        if isinstance(one, Stored):
             return one
         outcome = next(outcomes)
-        return outcome if isinstance(outcome, ItemError) else Stored(one.item.id, outcome)
+        if isinstance(outcome, ItemError):
+            raise ItemFailedError(outcome)
+        return Stored(one.item.id, outcome)
 
-    return [result(one) for one in prepared]
+    return prepared.each(stored)
 
 
 def _skipped(_: NewItem, __: Item) -> None:
@@ -158,13 +149,13 @@ def _skipped(_: NewItem, __: Item) -> None:
 
 
 def _merger(drafts: Mapping[str, Draft], collection: Collection) -> items.OnExisting:
-    def merge(new: NewItem, stored: Item) -> NewItem | ItemError:
+    def merge(new: NewItem, stored: Item) -> NewItem:
         draft = drafts[new.id]
         metadata = merged(stored.metadata, draft.metadata) if draft.metadata is not None else {}
         try:
             check_metadata(metadata, collection.metadata_schema)
-        except InvalidInputError as error:
-            return invalid_item(f"with what the item {new.id!r} has already: {error}")
+        except ItemFailedError as error:
+            raise invalid_item(f"with what the item {new.id!r} has already: {error}") from None
         label = stored.label if draft.label is None else new.label
         return replace(items.of_same_picture(new, stored), label=label, metadata=metadata)
 
@@ -176,9 +167,7 @@ def _there(database: Engine, collection: Collection, ids: Sequence[str]) -> set[
         return set(items.keys_of(connection, collection, ids))
 
 
-def _checked(
-    drafts: Sequence[Draft | ItemError], collection: Collection
-) -> list[Draft | ItemError]:
+def _checked(drafts: Results[Draft], collection: Collection) -> Results[Draft]:
     seen: set[str] = set()
 
     def check(draft: Draft) -> Draft:
@@ -188,18 +177,11 @@ def _checked(
         if draft.metadata is not None:
             check_metadata(draft.metadata, collection.metadata_schema)
         if item_id in seen:
-            raise InvalidInputError(f"the id {item_id!r} is in the request twice; send it once")
+            raise invalid_item(f"the id {item_id!r} is in the request twice; send it once")
         seen.add(item_id)
         return replace(draft, id=item_id)
 
-    return [_or_error(check, draft) if isinstance(draft, Draft) else draft for draft in drafts]
-
-
-def _or_error(check: Callable[[Draft], Draft], draft: Draft) -> Draft | ItemError:
-    try:
-        return check(draft)
-    except InvalidInputError as error:
-        return invalid_item(str(error))
+    return drafts.each(check)
 
 
 def _ready(

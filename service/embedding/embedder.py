@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from service import metrics
 from service.embedding.batcher import Batcher
 from service.embedding.cache import EmbeddingCache
 from service.errors import (
-    PROBLEM,
     ItemError,
+    ItemFailedError,
     OverloadedError,
     UnavailableError,
-    image_item_error,
+    unreadable_image,
 )
+from service.results import Results
 from service.settings import Settings
 from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
@@ -47,24 +48,26 @@ class Embedded:
     digest: str
 
 
-def of_one_image(work: Callable[[], T]) -> T | ItemError:
-    """What `work` makes of one image, or the image's own error, whatever it raises.
+def of_one_image(work: Callable[[], T]) -> T:
+    """What `work` makes of one image.
 
     A decoder may fail in ways nobody foresaw; the images beside it have no part in that.
+
+    Raises:
+        ItemFailedError: whatever `work` raises.
     """
     try:
         return work()
     except ImageError as error:
-        return image_item_error(error)
-    except Exception:
+        raise unreadable_image(error) from None
+    except Exception as error:
         log.exception("an image failed in a way it should not")
-        return image_item_error(
-            ImageError(
-                "corrupt",
-                "the image cannot be processed, and the gateway's log says why: save it again, as "
-                "JPEG or PNG",
-            )
+        unforeseen = ImageError(
+            "corrupt",
+            "the image cannot be processed, and the gateway's log says why: save it again, as JPEG "
+            "or PNG",
         )
+        raise unreadable_image(unforeseen) from error
 
 
 class Embedder:
@@ -109,10 +112,8 @@ class Embedder:
         """Images admitted and not yet answered."""
         return self._admitted
 
-    async def embed(
-        self, files: Sequence[bytes], normalize: bool = True
-    ) -> list[Embedded | ItemError]:
-        """Embed image files; in their order, each has its embedding or its own error.
+    async def embed(self, files: Results[bytes], normalize: bool = True) -> Results[Embedded]:
+        """Embed image files; each has its embedding or its own error.
 
         Cancelling the caller drops what has not been computed.
 
@@ -122,17 +123,12 @@ class Embedder:
         """
         window = asyncio.Semaphore(self._window)
 
-        async def one(data: bytes) -> Embedded | ItemError:
+        async def one(data: bytes) -> Embedded:
             async with window:
                 return await self._embed_one(data, normalize)
 
-        with self._admission(len(files)):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(data)) for data in files]
-            except ExceptionGroup as failed:
-                raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        with self._admission(len(files.good)):
+            return await files.each_async(one)
 
     @contextmanager
     def _admission(self, count: int) -> Iterator[None]:
@@ -154,16 +150,16 @@ class Embedder:
         self._admitted += count
         metrics.ADMITTED.labels(self.manifest.reference).set(self._admitted)
 
-    async def _embed_one(self, data: bytes, normalize: bool) -> Embedded | ItemError:
+    async def _embed_one(self, data: bytes, normalize: bool) -> Embedded:
         loop = asyncio.get_running_loop()
         name = self.manifest.reference
-        prepared = await loop.run_in_executor(
-            self._decoders, of_one_image, lambda: self._prepare(data)
-        )
-        if isinstance(prepared, ItemError):
-            metrics.FAILED.labels(name, prepared.type.removeprefix(f"{PROBLEM}image-")).inc()
-            return prepared
-        digest, known, square = prepared
+        try:
+            digest, known, square = await loop.run_in_executor(
+                self._decoders, of_one_image, lambda: self._prepare(data)
+            )
+        except ItemFailedError as failed:
+            metrics.FAILED.labels(name, failed.kind.removeprefix("image-")).inc()
+            raise
         vector = known
         if vector is None:
             assert square is not None
@@ -171,13 +167,8 @@ class Embedder:
         norm = np.linalg.norm(vector)
         if not np.isfinite(norm) or norm == 0:
             metrics.FAILED.labels(name, "no-direction").inc()
-            return ItemError(
-                f"{PROBLEM}image-no-direction",
-                "No embedding",
-                "the encoder sees nothing in this image (its embedding has no direction): send "
-                "another one",
-                status=422,
-            )
+            detail = "the encoder sees nothing in this image (its embedding has no direction)"
+            raise ItemFailedError(ItemError("image-no-direction", f"{detail}: send another one"))
         if known is None:
             self._cache.put(digest, vector)
         return Embedded(vector / norm if normalize else vector, digest)

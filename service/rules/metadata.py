@@ -1,4 +1,4 @@
-"""What callers say about items: ids, labels and metadata; their rules in one place."""
+"""Metadata of items: what may be said, and what filters see of it."""
 
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import orjson
 
-from service.errors import InvalidInputError
+from service.errors import ItemFailedError, invalid_item
 
 ValueType = Literal["string", "number", "integer", "boolean"]
 Scalar = str | int | float | bool
@@ -18,33 +18,8 @@ INTEGERS = range(-(2**63), 2**63)
 """Whole numbers that metadata and filters may hold: what both databases keep exactly."""
 
 MAX_KEY = 100
-MAX_ID = 256
-MAX_LABEL = 256
 MAX_METADATA_BYTES = 64 * 1024
 MAX_DEPTH = 8
-
-
-def check_id(item_id: str) -> str:
-    """The id of an item, unchanged. Raises InvalidInputError."""
-    fine = 1 <= len(item_id) <= MAX_ID and item_id.isprintable() and "/" not in item_id
-    if not fine or item_id in (".", ".."):  # these two vanish from URLs
-        raise InvalidInputError(
-            f"the id {item_id[:300]!r} cannot be used: ids are 1 to {MAX_ID} printable characters "
-            "without '/'"
-        )
-    return item_id
-
-
-def check_label(label: str | None) -> str | None:
-    """A label, None where it is empty. Raises InvalidInputError."""
-    if not label:
-        return None
-    if len(label) > MAX_LABEL or not label.isprintable():
-        raise InvalidInputError(
-            f"the label {label[:300]!r} cannot be used: labels are at most {MAX_LABEL} printable "
-            "characters"
-        )
-    return label
 
 
 def check_metadata(metadata: Any, declared: Mapping[str, ValueType]) -> dict[str, Any]:
@@ -54,33 +29,33 @@ def check_metadata(metadata: Any, declared: Mapping[str, ValueType]) -> dict[str
     is declared with dots, as in `place.city`.
 
     Raises:
-        InvalidInputError: not an object, beyond the limits, or a value of another type; the message
+        ItemFailedError: not an object, beyond the limits, or a value of another type; the message
             names the key.
     """
     if not isinstance(metadata, dict):
-        raise InvalidInputError('metadata must be a JSON object, as in {"site": "north"}')
+        raise invalid_item('metadata must be a JSON object, as in {"site": "north"}')
     for path, value in _values(metadata, ()):
         key = ".".join(path)
         if any(not part or "\0" in part for part in path) or len(key) > MAX_KEY:
-            raise InvalidInputError(
+            raise invalid_item(
                 f"the metadata key {key[:200]!r} cannot be used: keys are 1 to {MAX_KEY} "
                 "characters, those of an object inside included"
             )
         if isinstance(value, str) and "\0" in value:
-            raise InvalidInputError(f"metadata.{key} holds a NUL character; leave it out")
+            raise invalid_item(f"metadata.{key} holds a NUL character; leave it out")
         if isinstance(value, int) and value not in INTEGERS:
-            raise InvalidInputError(
+            raise invalid_item(
                 f"metadata.{key} is {reprlib.repr(value)}, beyond the whole numbers of 64 bits; "
                 "send it as a text"
             )
         if _is_scalar(value) and key in declared and not is_of_type(value, declared[key]):
-            raise InvalidInputError(
+            raise invalid_item(
                 f"metadata.{key} is declared {declared[key]}, not {value!r:.100}; correct the value"
             )
         if isinstance(value, dict) and key in declared:
-            raise InvalidInputError(f"metadata.{key} is declared {declared[key]}, not an object")
+            raise invalid_item(f"metadata.{key} is declared {declared[key]}, not an object")
     if len(orjson.dumps(metadata)) > MAX_METADATA_BYTES:
-        raise InvalidInputError(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
+        raise invalid_item(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
     return metadata
 
 
@@ -132,7 +107,7 @@ def _values(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
     elif isinstance(value, list):
         for inner in value:
             if isinstance(inner, list):
-                raise InvalidInputError(f"metadata.{'.'.join(path)} holds a list inside a list")
+                raise invalid_item(f"metadata.{'.'.join(path)} holds a list inside a list")
             yield from _values(inner, path)
 
 
@@ -140,7 +115,7 @@ def merged(stored: Mapping[str, Any], patch: Mapping[str, Any], depth: int = 1) 
     """Metadata after a JSON merge patch (RFC 7396): objects are merged, null removes a key.
 
     Raises:
-        InvalidInputError: the patch is nested deeper than metadata may be.
+        ItemFailedError: the patch is nested deeper than metadata may be.
     """
     if depth > MAX_DEPTH + 1:
         raise _too_deep()
@@ -156,5 +131,5 @@ def merged(stored: Mapping[str, Any], patch: Mapping[str, Any], depth: int = 1) 
     return result
 
 
-def _too_deep() -> InvalidInputError:
-    return InvalidInputError(f"metadata is nested deeper than {MAX_DEPTH} levels; flatten it")
+def _too_deep() -> ItemFailedError:
+    return invalid_item(f"metadata is nested deeper than {MAX_DEPTH} levels; flatten it")

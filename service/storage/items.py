@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from service.errors import ItemError, NotFoundError
+from service.errors import ItemError, ItemFailedError, NotFoundError
 from service.rules.metadata import INTEGERS, MAX_TEXT, Scalar, filter_values
 from service.storage import schema
 from service.storage.collections import Collection, lock, take_numbers
@@ -78,8 +78,11 @@ class Item:
 
 Status = Literal["created", "updated", "unchanged", "skipped"]
 
-OnExisting = Callable[[NewItem, Item], NewItem | ItemError | None]
-"""(item as sent, item that has its id) -> item as it shall be, why it cannot be, or None: as is."""
+OnExisting = Callable[[NewItem, Item], NewItem | None]
+"""(item as sent, item that has its id) -> item as it shall be, or None to leave that one alone.
+
+What it raises as ItemFailedError is the error of that item.
+"""
 
 
 def replace_existing(new: NewItem, _: Item) -> NewItem:
@@ -114,11 +117,13 @@ def upsert(
                 results.append("created")
                 continue
             before = stored[known[item.id]]
-            after = on_existing(item, before)
+            try:
+                after = on_existing(item, before)
+            except ItemFailedError as failed:
+                results.append(failed.error)
+                continue
             if after is None:
                 results.append("skipped")
-            elif isinstance(after, ItemError):
-                results.append(after)
             elif _same_picture(after, before) and _same_words(after, before):
                 results.append("unchanged")
             else:

@@ -1,7 +1,6 @@
 """An image that fails in a way nobody foresaw, beside one that does not."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +10,8 @@ import pytest
 from service.domain import ingest
 from service.domain.ingest import Draft, Ready
 from service.embedding.embedder import Embedded, Embedder, of_one_image
-from service.errors import ItemError
+from service.errors import ItemFailedError
+from service.results import Results
 from service.storage.database import open_database
 from tests.service.conftest import photos
 from tests.service.storage.conftest import make_collection
@@ -21,8 +21,8 @@ VECTOR = np.array([1, 0, 0, 0], np.float32)
 
 
 class Encoder:
-    async def embed(self, files: Sequence[bytes]) -> list[Embedded]:
-        return [Embedded(VECTOR, f"{i}") for i, _ in enumerate(files)]
+    async def embed(self, files: Results[bytes]) -> Results[Embedded]:
+        return files.each_at(lambda i, _: Embedded(VECTOR, f"{i}"))
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemError, MemoryError, KeyError])
@@ -51,10 +51,10 @@ def test_a_thumbnail_that_cannot_be_made_is_the_error_of_its_item(
         "merge",
     )
     prepared = asyncio.run(work)
-    assert sorted(type(one).__name__ for one in prepared) == ["ItemError", "Ready"]
-    statuses = ingest.store(database, collection, prepared, "merge")
-    assert sum(not isinstance(one, ItemError) for one in statuses) == 1
-    (good,) = (one for one in prepared if isinstance(one, Ready))
+    assert len(prepared.errors) == 1
+    assert len(ingest.store(database, collection, prepared, "merge").good) == 1
+    (good,) = prepared.values
+    assert isinstance(good, Ready)
     assert [file.kind for file in good.item.files] == ["thumbnail"]
     database.dispose()
 
@@ -63,9 +63,8 @@ def test_whatever_one_image_raises_is_an_error_that_says_what_to_do() -> None:
     def work() -> Any:
         raise OverflowError("inside a decoder")
 
-    failed = of_one_image(work)
-    assert isinstance(failed, ItemError)
-    assert (failed.status, failed.type) == (422, "urn:encoder-zoo:problem:image-corrupt")
-    assert "save it again" in failed.detail
-    assert "inside a decoder" not in failed.detail
+    with pytest.raises(ItemFailedError, match="save it again") as caught:
+        of_one_image(work)
+    assert caught.value.kind == "image-corrupt"
+    assert "inside a decoder" not in str(caught.value)
     assert of_one_image(lambda: 3) == 3
