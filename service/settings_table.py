@@ -11,9 +11,9 @@ PATH = Path(__file__).parent.parent / "docs" / "settings.md"
 _HEAD = """\
 # Settings
 
-Every setting of the gateway is an environment variable, or a file of that name, in lower case, in the folder that
-`ZOO_SECRETS_DIR` names; the environment wins. A value that cannot be used ends the start with a message that names
-the setting.
+Every setting of the gateway is an environment variable, or a file of that name, in lower case, in
+the folder that `ZOO_SECRETS_DIR` names; the environment wins. A value that cannot be used ends the
+start with a message that names the setting.
 
 | variable | default | what it is |
 |---|---|---|
