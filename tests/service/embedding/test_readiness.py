@@ -5,9 +5,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.embedding.embedder import Embedded, Embedder
+from service.embedding.embedder import Embedder
 from service.embedding.readiness import Probe
 from service.errors import UnavailableError
+from service.results import Results
 from service.settings import Settings
 from tests.service.conftest import photos
 from zoo.images import Pixels
@@ -46,8 +47,7 @@ def test_after_a_failed_probe_nothing_is_embedded_until_the_golden_images_agree(
             probe, files = Probe(embedder), photos("china", 4)
 
             async def vector(file: bytes) -> np.ndarray:
-                (found,) = await embedder.embed([file])
-                assert isinstance(found, Embedded)
+                (found,) = (await embedder.embed(Results.of([file]))).values
                 return found.vector
 
             await probe.run()
