@@ -14,8 +14,10 @@ from pathlib import Path
 import grpc as rpc
 import httpx
 import numpy as np
+import onnx
 import pytest
 from google.protobuf import text_format
+from onnx import numpy_helper
 from tritonclient import grpc
 from tritonclient.grpc import model_config_pb2
 
@@ -30,9 +32,12 @@ from tests.service.conftest import (
     wait_for,
 )
 from tests.service.triton import Triton
+from tests.zoo.conftest import write_package
+from zoo.errors import GoldenMismatchError
 from zoo.images import read_square
-from zoo.package import read_package
-from zoo.runtimes import open_onnx, read_golden
+from zoo.manifest import Cost, File, Parity, Variant
+from zoo.package import Package, file_digest, read_package
+from zoo.runtimes import Execution, open_onnx, open_runtime, read_golden
 from zoo.space import space_of
 from zoo.store import builtin_package
 
@@ -385,6 +390,63 @@ def test_a_precision_is_served_in_its_own_space(variants_home: Path, tmp_path: P
             run_gateway(home, **settings),
         ):
             pass
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def coarse(tmp_path: Path) -> Package:
+    """A package whose int8, a projection that is rounded to a quarter, has a space of its own."""
+    folder = tmp_path / "tiny" / "1"
+    folder.mkdir(parents=True)
+    write_package(folder, "tiny", "1")
+    whole = onnx.load(folder / "encoder.onnx")
+    for tensor in whole.graph.initializer:
+        if tensor.name == "projection":
+            rounded = np.round(numpy_helper.to_array(tensor) * 4) / 4
+            tensor.CopyFrom(numpy_helper.from_array(rounded, "projection"))
+    onnx.save(whole, folder / "encoder.int8.onnx")
+    path = folder / "encoder.int8.onnx"
+    manifest = read_package(folder).manifest
+    cost = Cost(
+        data=("noise",), images=1, cosine_min=0.99, cosine_mean=0.99, recall_at_10=1,
+        few_label=1, few_label_lead=0, low=0, high=0,
+    )  # fmt: skip
+    near = Parity(cosine_min=0.99, cosine_mean=0.995, max_relative_error=0.1)
+    update = {
+        "variants": {"int8": Variant(cost=cost)},
+        "parity": manifest.parity | {"onnxruntime-int8": near},
+        "files": manifest.files
+        | {path.name: File(sha256=file_digest(path), bytes=path.stat().st_size)},
+    }
+    (folder / "model.json").write_text(manifest.model_copy(update=update).model_dump_json())
+    return read_package(folder)
+
+
+def test_a_coarse_model_is_told_from_the_reference_under_its_name(coarse: Package, tmp_path: Path):
+    """Both pass the golden images of a coarse precision; the witness must match what was proven."""
+    write_repository([coarse], tmp_path / "models", Serving("python", precision="int8"))
+    server = Triton(
+        tmp_path / "models",
+        tmp_path,
+        options=("--model-control-mode=explicit", "--load-model=tiny"),
+    )
+    served = tmp_path / "models" / "tiny" / "1"
+    server.start()
+    try:
+        runtime = open_runtime(coarse, Execution("triton", "int8", url=server.grpc))
+        golden = read_golden(coarse.golden)
+        expected = open_onnx(coarse, Execution(precision="int8")).embed(golden.images)
+        assert runtime.space == space_of(coarse.manifest, "int8") != coarse.manifest.space
+        np.testing.assert_allclose(runtime.embed(golden.images), expected, rtol=1e-4)
+        (graph,) = served.glob("*.onnx")
+        graph.write_bytes(coarse.graph.read_bytes())
+        (served / coarse.weights.name).write_bytes(coarse.weights.read_bytes())
+        with grpc.InferenceServerClient(server.grpc) as control:
+            control.load_model("tiny")
+        for _ in range(2):  # the proof that follows does not adopt it
+            with pytest.raises(GoldenMismatchError, match="int8 than when the gateway started"):
+                runtime.embed(golden.images)
     finally:
         server.kill()
 

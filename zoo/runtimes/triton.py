@@ -118,11 +118,7 @@ class TritonRuntime:
 
             check_golden(self._package, self.variant, embed, self.precision)
             if not self._package.manifest.mixes(self.precision):
-                # The reference does not tell such a model from others as coarse. It must stay
-                # nearer to what it gave than half the way from there to the reference.
-                self._expected = given[-1][self._witness : self._witness + 1]
-                error = 1 - agreement(self._expected, self._reference).cosine_min
-                self._least = min(self._package.manifest.tolerance, 1 - error / 2)
+                self._hold_to_the_first(given[-1][self._witness : self._witness + 1])
             self._proven_epoch, self._proven_at = epoch, now
             return epoch
 
@@ -147,6 +143,22 @@ class TritonRuntime:
                 f"embeddings of another model (cosine {seen:.6f} on a golden image)"
             )
         return rows[:-1]
+
+    def _hold_to_the_first(self, row: Floats) -> None:
+        """The reference does not tell a coarse model from others as coarse, or from itself.
+
+        So a model must stay nearer to what was proven first than half the way to the reference.
+        """
+        if self._expected is self._reference:
+            error = 1 - agreement(row, self._reference).cosine_min
+            self._least = min(self._package.manifest.tolerance, 1 - error / 2)
+            self._expected = row
+        elif not agreement(row, self._expected).cosine_min >= self._least:
+            raise GoldenMismatchError(
+                f"Triton at {self._url} gives other golden vectors in {self.precision} than when "
+                "the gateway started, and would mix two spaces; it is not served. If the server "
+                "was changed on purpose, start the gateway again"
+            )
 
     def _doubt(self) -> None:
         self._epoch = next(self._epochs)
