@@ -19,7 +19,7 @@ def load(
 
     Example: [bold]zoo load simclr-r18-small-1.tar[/bold]
     """
-    need("onnxruntime")
+    need("cpu", "onnxruntime")
     from zoo.archive import load_package  # noqa: PLC0415
     from zoo.signing import trusted_keys  # noqa: PLC0415
 

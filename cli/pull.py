@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import complete
-from cli.console import AsJson, need, print_json, stderr, stdout, warn
+from cli.console import EXTRAS, AsJson, need, print_json, stderr, stdout, warn
 from cli.transfers import Registry, TrustedKey, progress_bar, registry_url
 from zoo.errors import UnknownModelError, ZooError
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from zoo.download import Progress
     from zoo.package import Package
     from zoo.registry import Demands
-
-_CONVERSION = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def pull(
@@ -80,7 +78,7 @@ def _from_registry(
     from zoo.catalog import find  # noqa: PLC0415
     from zoo.registry import open_place, pull_package  # noqa: PLC0415
 
-    need("onnxruntime")  # the golden vectors are run before a package is visible
+    need("cpu", "onnxruntime")  # the golden vectors are run before a package is visible
     try:
         package, new = pull_package(open_place(url, client), name, demands, progress)
     except UnknownModelError as error:
@@ -143,7 +141,7 @@ def _check_licence(entry: "CatalogEntry", accepted: bool) -> None:
 
 def _check_conversion(entry: "CatalogEntry") -> None:
     """Before anything is downloaded."""
-    missing = [module for module in _CONVERSION if find_spec(module) is None]
+    missing = [module for module in EXTRAS["export"] if find_spec(module) is None]
     if missing:
         raise ZooError(
             f"{entry.reference} is a raw checkpoint; to convert it, {', '.join(missing)} must be "

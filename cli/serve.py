@@ -26,7 +26,7 @@ def serve(
 
     Example: [bold]zoo serve --port 9000 --model simclr-r18-small[/bold]
     """
-    need("faiss")
+    need("cpu", "faiss")
     from pydantic import ValidationError  # noqa: PLC0415
 
     from service.server import serve as run  # noqa: PLC0415

@@ -89,7 +89,7 @@ def train(
 
     Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
     """
-    need("torch", "lightning_fabric", "tensorboard")
+    need("train")
     from training.checkpoint import check_resumable  # noqa: PLC0415
     from training.data import DataError, list_entries  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
@@ -113,7 +113,7 @@ def train(
         with _progress() as report:
             complete_ = run(settings, sources, out, report, start=begin)
     if complete_:
-        _say(f"done; make a package of it: zoo export {out} --name NAME")
+        _say(f"done; make a package of it: zoo export run {out} --name NAME")
         return
     if _is_first():
         warn(f"stopped and saved in {out}; the same command goes on from there")
@@ -136,16 +136,15 @@ def _say(message: str) -> None:
 
 
 def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["Packed"]:
-    from training.data import near_duplicates  # noqa: PLC0415
+    from training.data import leave_out_near  # noqa: PLC0415
 
     sources = [_packed(path, recipe.stored_side, "train") for path in data]
     for path in exclude:
         others = _packed(path, recipe.stored_side, None)
         for index, source in enumerate(sources):
-            near = near_duplicates(source.pixels, others.pixels)
-            _say(f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}")
-            if near.any():
-                sources[index] = source.select(~near)
+            sources[index] = leave_out_near(source, others)
+            left_out = len(source) - len(sources[index])
+            _say(f"{source.name}: {left_out} of {len(source)} images left out as near {path}")
     return sources
 
 

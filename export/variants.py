@@ -3,16 +3,16 @@
 import gc
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from export.build import file_entry, write_manifest
-from export.cost import Labelled, check_labelled, measure_cost
+from export.cost import check_labelled, measure_cost
 from export.lower import Half, fold_norms, write_half, write_whole
 from export.quantize import Progress, quantise
+from export.samples import Samples
 from zoo.encoders import ServedEncoder, load_served
 from zoo.errors import PackageError
 from zoo.images import Pixels
@@ -30,14 +30,6 @@ _EXECUTIONS: dict[Lowered, Execution] = {
     "bf16": Execution("openvino", "bf16"),
     "int8": Execution("onnxruntime", "int8"),
 }
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Images for the ranges of int8, and others with labels to measure what a variant costs."""
-
-    calibration: Pixels
-    labelled: Labelled
 
 
 def export_variants(
