@@ -192,10 +192,22 @@ def _explained(error: OSError) -> str:
     if not isinstance(error.filename, str):
         return str(error)
     message = f"{error.filename}: {error.strerror}"
-    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    if refused and Path(error.filename).is_relative_to(zoo_home()):
-        message += "; run this as the store's owner, or let ZOO_HOME name a folder of your own"
+    if Path(error.filename).is_relative_to(zoo_home()):
+        message += _AT_HOME.get(error.errno or 0, "")
     return message
+
+
+_OWNER = "; run this as the store's owner, or let ZOO_HOME name a folder of your own"
+_PLACE = "; let ZOO_HOME name a folder that is there or can be made"
+_AT_HOME = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: _OWNER,
+    errno.ENOENT: _PLACE,
+    errno.ENOTDIR: _PLACE,
+    errno.ELOOP: _PLACE,
+}
+"""What to do about an error in the store."""
 
 
 def _fail(message: str) -> None:

@@ -136,8 +136,8 @@ def read_plan(folder: Path, package: Package, precision: Precision, machine: Mac
         plan = Plan.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise PackageError(
-            f"{path.parent}: no plan is here; build one with zoo export "
-            f"{package.manifest.reference} --tensorrt {folder}"
+            f"{path.parent}: no plan is here; build one with zoo export plan "
+            f"{package.manifest.reference} --out {folder}"
         ) from None
     except ValidationError as error:
         raise PackageError(

@@ -34,7 +34,7 @@ def _hinted() -> Iterator[None]:
     try:
         yield
     except TyperException as error:
-        error.message = f"{error.message} {_HINT}"
+        error.message = f"{error.message.rstrip('.')}. {_HINT}"
         raise
 
 

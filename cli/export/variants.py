@@ -1,7 +1,7 @@
 """`zoo export variants`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -16,9 +16,7 @@ _LISTED = 10
 
 def variants(
     model: Model,
-    precision: Annotated[
-        list[Literal["fp16", "bf16", "int8"]], typer.Option(help="Repeated for several.")
-    ],
+    precision: Annotated[list[str], typer.Option(help="fp16, bf16 or int8, repeated for several.")],
     data: Annotated[
         list[Path],
         typer.Option(help=f"Labelled images that the cost is measured on: {KINDS}"),
@@ -33,7 +31,7 @@ def variants(
     Example: [bold]zoo export variants my-photos --precision int8 --data labelled/[/bold]
     """
     need("export")
-    wanted = list(dict.fromkeys(precision))
+    wanted = _checked(precision)
     if "bf16" in wanted:
         need("openvino")
     from export.samples import CALIBRATION, CLASSES, MEASURED, divide_samples  # noqa: PLC0415
@@ -58,6 +56,19 @@ def variants(
         )
     _print_costs(made.manifest.variants)
     answer(f"{made.manifest.reference} {made.path}")
+
+
+def _checked(precisions: list[str]) -> "list[Lowered]":
+    from zoo.manifest import Lowered  # noqa: PLC0415
+
+    known = get_args(Lowered)
+    for name in precisions:
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is none of {', '.join(known)} (fp32 is what every model has)",
+                param_hint="--precision",
+            )
+    return [name for name in known if name in precisions]
 
 
 def _print_costs(variants: "dict[Lowered, Any]") -> None:

@@ -88,7 +88,7 @@ class TritonRuntime:
             raise GoldenMismatchError(
                 f"Triton at {self._url} serves {served} as {self._model} version {self._version}, "
                 f"not {self.space} of {manifest.reference} in {self.precision}: export its "
-                f"repository again with zoo export {manifest.reference} --triton, or change "
+                f"repository again with zoo export triton {manifest.reference}, or change "
                 "ZOO_PRECISION"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
