@@ -35,6 +35,7 @@ def serve(
 
     with known_errors(ValidationError):
         settings = Settings(models=tuple(model)) if model else Settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
     for name in settings.models:
         find_package(name)  # a wrong name is reported before anything starts
     try:

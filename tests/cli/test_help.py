@@ -37,5 +37,5 @@ def test_every_command_explains_itself(name):
 def test_unknown_models_are_one_line(make_package):
     make_package()
     error = zoo("show", "tinny", code=1).stderr
-    assert error.startswith("error: no model 'tinny' is installed; there is tiny; the catalog has")
+    assert error.startswith("error: no model 'tinny' is installed; did you mean tiny?")
     assert error.count("\n") == 1

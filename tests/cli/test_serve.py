@@ -27,5 +27,14 @@ def test_serve_says_where_it_listens_and_stops_cleanly(make_package):
 
 def test_serve_refuses_an_unknown_model(make_package):
     pytest.importorskip("faiss")
-    done = zoo("serve", "--port", 1, "--model", "nope", code=1)
-    assert "nope" in done.stderr
+    make_package()
+    for name, said in {
+        "nope": "no model 'nope' is installed; there is simclr-r18-small, tiny",
+        "tinny": "did you mean tiny?",
+        "simclr-r50x1": "`zoo pull simclr-r50x1` installs it",
+        "simclr-r50x1@1": "`zoo pull simclr-r50x1` installs it",
+        "simclr-r50x5": "did you mean simclr-r50x",
+    }.items():
+        error = zoo("serve", "--port", 1, "--model", name, code=1).stderr
+        assert said in error
+        assert error.count("\n") == 1
