@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import need, stdout
+from cli.console import answer, need
 from cli.transfers import TrustedKey
 
 
@@ -24,4 +24,4 @@ def load(
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
     package = load_package(file, trusted_keys(trusted_key or ()))
-    stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+    answer(f"{package.manifest.reference} {package.path}")
