@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stderr, stdout, tell
+from cli.console import AsJson, print_json, stderr, stdout
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -91,4 +91,4 @@ def _print(package: "Package", found: list["Figures | Failure"], batch: int) -> 
     for row in rows:
         if "error" in row:
             way = f"{row['runtime']} {row['device']} {row['precision']}"
-            tell(f"{way}: {row['error']}", style="yellow")
+            warn(f"{way}: {row['error']}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stdout, tell
+from cli.console import AsJson, print_json
 from zoo.errors import ZooError
 
 
@@ -64,9 +64,7 @@ def _print(result: dict[str, Any]) -> None:
             f"{r['variant']} {r.get('skipped') or format(r['cosine_min'], '.7f')}"
             for r in result["runtimes"]
         ]
-        stdout().print(
-            f"{result['model']}: files, space and golden vectors hold ({'; '.join(seen)})",
-            markup=False,
-        )
+        proven = "; ".join(seen)
+        answer(f"{result['model']}: files, space and golden vectors hold ({proven})")
     else:
-        tell(f"{result['model']}: {result['error']}", style="red")
+        stderr().print(f"{result['model']}: {result['error']}", style="red", markup=False)
