@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stderr, stdout
+from cli.console import AsJson, print_json, stderr, stdout, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stdout
+from cli.console import AsJson, answer, print_json
 
 _Model = Annotated[str, typer.Argument(help="name or name@version", autocompletion=complete.models)]
 
@@ -34,11 +34,10 @@ def compat(first: _Model, second: _Model, as_json: AsJson = False) -> None:
 
 
 def _print(names: list[str], same: bool, differs: dict[str, Any]) -> None:
-    console = stdout()
     if same:
-        console.print(f"{names[0]} and {names[1]} share a space: mix them freely", markup=False)
+        answer(f"{names[0]} and {names[1]} share a space: mix them freely")
         return
-    console.print(f"{names[0]} and {names[1]} have different spaces: never mix them", markup=False)
+    answer(f"{names[0]} and {names[1]} have different spaces: never mix them")
     for part, (a, b) in differs.items():
         text = f"{a} differ, {b} first" if part == "weights" else f"{a} and {b}"
-        console.print(f"  {part}: {text}", markup=False)
+        answer(f"  {part}: {text}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json
+from cli.console import AsJson, answer, print_json, stderr
 from zoo.errors import ZooError
 
 
