@@ -1,12 +1,16 @@
 """`zoo export plan`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.console import answer, known_errors
 from cli.export.options import KINDS, Model
+
+if TYPE_CHECKING:
+    from zoo.images import Pixels
+    from zoo.package import Package
 
 _CALIBRATION = 512
 """Images that int8 takes its ranges from."""
@@ -32,11 +36,16 @@ def plan(
     if (precision == "int8") != bool(data):
         raise typer.BadParameter("int8 takes its ranges from images, and only int8: give --data")
     from export.tensorrt import build_plan, check_tensorrt  # noqa: PLC0415
-    from training.data import DataError, sample_squares  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
     package = find_package(model)
     check_tensorrt()  # before images are read
-    with known_errors(DataError):
-        images = sample_squares(data, package.manifest.input, _CALIBRATION) if data else None
+    images = _calibration(data, package) if data else None
     answer(f"{build_plan(package, out, precision, images)}")
+
+
+def _calibration(data: list[Path], package: "Package") -> "Pixels":
+    from training.data import DataError, sample_squares  # noqa: PLC0415
+
+    with known_errors(DataError):
+        return sample_squares(data, package.manifest.input, _CALIBRATION)
