@@ -41,6 +41,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in routers:
         app.include_router(router)
     problems.install(app)
-    documentation.install(app)
+    documentation.install(app, routers)
     install_middleware(app, settings)
     return app

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from service.embedding.encoders import Encoders, open_encoders
 from service.embedding.readiness import Probe, Readiness
 from service.search.gpu import open_search_device
-from service.search.index import Indexes
+from service.search.index import VectorIndex
+from service.search.memory import MemoryIndex
 from service.settings import Settings
 from service.storage.database import open_database
 
@@ -23,7 +24,7 @@ class State:
     settings: Settings
     database: Engine
     encoders: Encoders
-    indexes: Indexes
+    index: VectorIndex
     readiness: Readiness
 
 
@@ -46,8 +47,8 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
             embedder.start()
             stack.push_async_callback(embedder.close)
         readiness = Readiness([Probe(embedder) for embedder in encoders])
-        indexes = Indexes(open_search_device(settings.search_device))
-        yield State(settings, database, encoders, indexes, readiness)
+        index = MemoryIndex(open_search_device(settings.search_device))
+        yield State(settings, database, encoders, index, readiness)
 
 
 def state_of(request: Request) -> State:

@@ -13,12 +13,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.errors import (
     InvalidInputError,
-    ItemError,
     MalformedError,
     TooLargeError,
     UnsupportedMediaTypeError,
     invalid_item,
 )
+from service.results import Results
 from service.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -108,18 +108,15 @@ async def read_json(request: Request, model: type[Body]) -> Body:
 
     Raises:
         MalformedError: not JSON.
-        InvalidInputError: JSON of another shape; the message names the first wrong place.
+        ItemFailedError: JSON of another shape; the message names the first wrong place.
     """
     # In a thread: a body may hold millions of numbers.
-    valid = await asyncio.to_thread(_parsed, await request.body(), model)
-    if isinstance(valid, ItemError):
-        raise InvalidInputError(valid.detail)
-    return valid
+    return await asyncio.to_thread(_parsed, await request.body(), model)
 
 
-def each_valid(items: Sequence[Any], model: type[Body]) -> list[Body | ItemError]:
+def each_valid(items: Sequence[Any], model: type[Body]) -> Results[Body]:
     """Every item of a JSON list in a certain shape, or what is wrong with that item."""
-    return [_valid(item, model) for item in items]
+    return Results.of(items).each(lambda item: _valid(item, model))
 
 
 async def read_form(request: Request, settings: Settings) -> Form:
@@ -158,14 +155,14 @@ async def read_form(request: Request, settings: Settings) -> Form:
     return Form(texts, files)
 
 
-def _parsed(body: bytes, model: type[Body]) -> Body | ItemError:
+def _parsed(body: bytes, model: type[Body]) -> Body:
     try:
         return _valid(orjson.loads(body), model)
     except orjson.JSONDecodeError as error:
         raise MalformedError(f"the body is not JSON: {error}") from None
 
 
-def _valid(content: Any, model: type[Body]) -> Body | ItemError:
+def _valid(content: Any, model: type[Body]) -> Body:
     try:
         return model.model_validate(content, strict=True)
     except ValidationError as error:
@@ -173,4 +170,4 @@ def _valid(content: Any, model: type[Body]) -> Body | ItemError:
         where = ".".join(str(part) for part in first["loc"])
         # pydantic would name the Python class that it expects.
         said = "must be a JSON object" if first["type"] == "model_type" else first["msg"]
-        return invalid_item(f"{where}: {said}" if where else said)
+        raise invalid_item(f"{where}: {said}" if where else said) from None

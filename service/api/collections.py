@@ -1,7 +1,7 @@
 """`/v1/collections`."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -10,9 +10,10 @@ from service.api.bodies import Form, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import TEXT, answer, request_body
 from service.domain import collections
-from service.errors import InvalidInputError, ItemError
+from service.domain.search import Aim, Match, near_items, near_vector, search
+from service.errors import InvalidInputError
+from service.results import Results
 from service.search import filters
-from service.search.query import Aim, near_items, near_vector, search
 from service.state import State, state_of
 from service.storage import collections as storage
 from service.storage.collections import Collection
@@ -36,7 +37,8 @@ Access = Annotated[State, Depends(state_of)]
 async def list_collections(state: Access) -> Json:
     """By name."""
     found = await asyncio.to_thread(storage.list_collections, state.database)
-    return Json({"data": [_collection(collection, state) for collection in found]})
+    content: wire.Collections = {"data": [_collection(one, state) for one in found]}
+    return Json(content)
 
 
 @router.put(
@@ -79,9 +81,7 @@ async def get_collection(collection: Name, state: Access) -> Json:
 @router.delete("/{collection}", status_code=204, summary="Remove a collection")
 async def delete_collection(collection: Name, state: Access) -> Response:
     """With its items, and the labels that heads have from them."""
-    await asyncio.to_thread(
-        collections.delete_collection, state.database, state.indexes, collection
-    )
+    await asyncio.to_thread(collections.delete_collection, state.database, state.index, collection)
     return Response(status_code=204)
 
 
@@ -113,27 +113,18 @@ async def search_collection(collection: Name, request: Request, state: Access) -
     found, matches = await asyncio.to_thread(
         search,
         state.database,
-        state.indexes,
+        state.index,
         collection,
         aim,
         k=K if k is None else k,
         filter=filter,
     )
-    return Json(
-        {
-            "collection": collection,
-            "space": found.space,
-            "matches": [
-                {
-                    "id": match.item.id,
-                    "score": match.score,
-                    "label": match.item.label,
-                    "metadata": match.item.metadata,
-                }
-                for match in matches
-            ],
-        }
-    )
+    content: wire.Matches = {
+        "collection": collection,
+        "space": found.space,
+        "matches": [_match(one) for one in matches],
+    }
+    return Json(content)
 
 
 async def find(state: State, name: str) -> Collection:
@@ -147,10 +138,10 @@ async def _aim_at_image(request: Request, state: State, collection: str, form: F
         raise InvalidInputError(f"{len(images)} files named image; send exactly one")
     found = await find(state, collection)
     embedder = state.encoders.of_space(found.space, f"the collection {collection!r}")
-    (result,) = await while_connected(request, embedder.embed(images))
-    if isinstance(result, ItemError):
-        raise InvalidInputError(f"image: {result.detail}")
-    return near_vector(result.vector.tolist(), found.space)
+    results = await while_connected(request, embedder.embed(Results.of(images)))
+    if results.errors:
+        raise InvalidInputError(f"image: {results.errors[0].detail}")
+    return near_vector(results.good[0].vector.tolist(), found.space)
 
 
 def _aim(body: wire.SearchRequest) -> Aim:
@@ -167,15 +158,29 @@ def _aim(body: wire.SearchRequest) -> Aim:
     return near_items(body.positive or (), body.negative or ())
 
 
-def _collection(collection: Collection, state: State) -> dict[str, Any]:
-    held = state.indexes.held(collection)
-    names = ("name", "model", "space", "dim", "keep", "metadata_schema", "count")
+def _match(match: Match) -> wire.Match:
     return {
-        **{name: getattr(collection, name) for name in names},
-        "created_at": collection.created_at.isoformat(),
+        "id": match.item.id,
+        "score": match.score,
+        "label": match.item.label,
+        "metadata": match.item.metadata,
+    }
+
+
+def _collection(collection: Collection, state: State) -> wire.Collection:
+    held = state.index.status(collection)
+    return {
+        "name": collection.name,
+        "model": collection.model,
+        "space": collection.space,
+        "dim": collection.dim,
+        "keep": collection.keep,
+        "metadata_schema": collection.metadata_schema,
+        "count": collection.count,
+        "created_at": collection.created_at,
         "index": {
-            "kind": "exact",
-            "status": "ready" if held.sequence >= collection.sequence else "behind",
+            "kind": held.kind,
+            "status": held.status,
             "count": held.count,
         },
     }

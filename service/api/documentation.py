@@ -1,12 +1,14 @@
 """What FastAPI cannot read off the routes: bodies of several content types, and problems."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
 
-from service.wire.problems import ProblemDocument
+from service.wire.problems import BatchProblemDocument, ProblemDocument
 
 Schema = dict[str, Any]
 
@@ -42,8 +44,12 @@ def request_body(
     return {"requestBody": {"required": True, "content": content}}
 
 
-def answer(model: type[BaseModel], description: str, examples: dict[str, Any]) -> Schema:
-    """The `responses` entry of one status, with example answers by what they show."""
+def answer(model: Any, description: str, examples: dict[str, Any]) -> Schema:
+    """The `responses` entry of one status, with example answers by what they show.
+
+    Args:
+        model: a TypedDict of `service.wire`.
+    """
     values = {name: {"value": value} for name, value in examples.items()}
     return {
         "model": model,
@@ -52,27 +58,28 @@ def answer(model: type[BaseModel], description: str, examples: dict[str, Any]) -
     }
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     """Make `/openapi.json` tell what the routes read and what errors look like."""
 
     def openapi() -> Schema:
         if not app.openapi_schema:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, routers)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI) -> Schema:
+def _document(app: FastAPI, routers: Sequence[APIRouter]) -> Schema:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    _restore_nulls(document, routers)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     # FastAPI describes its own form of validation errors, which is never sent.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    problem = _register(ProblemDocument)
+    problem = {"anyOf": [_register(ProblemDocument), _register(BatchProblemDocument)]}
     schemas.update(_components)
     components["schemas"] = dict(sorted(schemas.items()))
     components["responses"] = {
@@ -92,9 +99,22 @@ def _document(app: FastAPI) -> Schema:
     return document
 
 
-def _register(model: type[BaseModel]) -> Schema:
+def _restore_nulls(document: Schema, routers: Sequence[APIRouter]) -> None:
+    """FastAPI drops nulls from example answers: put the examples there as they were given."""
+    for route in (route for router in routers for route in router.routes):
+        if not isinstance(route, APIRoute):
+            continue
+        for status, given in route.responses.items():
+            media = given.get("content", {}).get("application/json", {})
+            for method in (route.methods or ()) if "examples" in media else ():
+                operation = document["paths"][route.path_format][method.lower()]
+                content = operation["responses"][str(status)]["content"]["application/json"]
+                content["examples"] = media["examples"]
+
+
+def _register(model: Any) -> Schema:
     """Put a model and what it consists of among the components; a reference to it."""
-    schema = model.model_json_schema(ref_template=_REFERENCE)
+    schema = TypeAdapter(model).json_schema(ref_template=_REFERENCE)
     _components.update(schema.pop("$defs", {}))
     _components[model.__name__] = schema
     return {"$ref": _REFERENCE.format(model=model.__name__)}

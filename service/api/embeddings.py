@@ -4,9 +4,8 @@ import asyncio
 import base64
 import binascii
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,23 +14,26 @@ from service.api.answers import Json
 from service.api.bodies import media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, answer, request_body
+from service.api.problems import failed_item
 from service.embedding.embedder import Embedded, Embedder, Vector
 from service.errors import (
-    EveryItemFailedError,
     InvalidInputError,
     ItemError,
     NotAcceptableError,
     TooLargeError,
     invalid_item,
 )
+from service.results import Results
 from service.settings import Settings
 from service.state import State, state_of
 from service.wire.embeddings import (
     ANSWER_EXAMPLES,
     REQUEST_EXAMPLES,
+    Embedding,
     EmbeddingRequest,
     Embeddings,
     Encoding,
+    NoEmbedding,
 )
 
 router = APIRouter(prefix="/v1/embeddings", tags=["embeddings"])
@@ -42,9 +44,9 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request in whichever form it came. `files` has an error in the place of a bad item."""
+    """A request in whichever form it came."""
 
-    files: Sequence[bytes | ItemError]
+    files: Results[bytes]
     model: str | None
     encoding: Encoding = "float"
     dimensions: int | None = None
@@ -80,17 +82,15 @@ async def create_embeddings(
     as_npy = _wants_npy(request)
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
     asked = await (_from_form if form else _from_json)(request, state.settings)
-    if not asked.files:
+    if not len(asked.files):
         raise InvalidInputError("there is no image in the request; send at least one")
     embedder = state.encoders.get(asked.model)
     if asked.dimensions not in (None, embedder.manifest.dim):
         raise InvalidInputError(
             f"dimensions: this model gives {embedder.manifest.dim}; leave it out"
         )
-    results = await while_connected(request, _embed(embedder, asked))
-    errors = {i: r for i, r in enumerate(results) if isinstance(r, ItemError)}
-    if len(errors) == len(results):
-        raise EveryItemFailedError("no image could be embedded; see errors for why", errors)
+    results = await while_connected(request, embedder.embed(asked.files, asked.normalize))
+    results.require_some("no image could be embedded; see errors for why")
     # In a thread: millions of numbers take a while to write down.
     if as_npy:
         return await asyncio.to_thread(_npy, results, embedder)
@@ -118,7 +118,7 @@ async def _from_form(request: Request, settings: Settings) -> _Asked:
     if encoding not in ("float", "base64"):
         raise InvalidInputError(f"encoding_format must be float or base64, not {encoding!r}")
     return _Asked(
-        form.files.get("images", ()),
+        Results.of(form.files.get("images", ())),
         form.text("model"),
         "base64" if encoding == "base64" else "float",
         form.integer("dimensions"),
@@ -131,62 +131,52 @@ async def _from_json(request: Request, settings: Settings) -> _Asked:
     inputs = [body.input] if isinstance(body.input, str) else body.input
     if len(inputs) > settings.max_items:
         raise TooLargeError(f"{len(inputs)} images in one request; at most {settings.max_items}")
-    files = await asyncio.to_thread(lambda: [_image_bytes(text) for text in inputs])
+    files = await asyncio.to_thread(Results.of(inputs).each, _image_bytes)
     return _Asked(files, body.model, body.encoding_format, body.dimensions, body.normalize)
 
 
-def _image_bytes(text: str) -> bytes | ItemError:
-    """The bytes of base64 or of a data URI."""
+def _image_bytes(text: str) -> bytes:
+    """The bytes of base64 or of a data URI. Raises ItemFailedError: it is neither."""
     if text[:8].lower().startswith(("http://", "https://")):
-        return invalid_item("URLs are not fetched here; send the image itself, as base64")
+        raise invalid_item("URLs are not fetched here; send the image itself, as base64")
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
-            return invalid_item("a data URI must be data:<type>;base64,<data>")
+            raise invalid_item("a data URI must be data:<type>;base64,<data>")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        return invalid_item(f"neither base64 nor a data URI ({error})")
+        raise invalid_item(f"neither base64 nor a data URI ({error})") from None
 
 
-async def _embed(embedder: Embedder, asked: _Asked) -> list[Embedded | ItemError]:
-    good = [data for data in asked.files if isinstance(data, bytes)]
-    embedded = iter(await embedder.embed(good, asked.normalize))
-    return [data if isinstance(data, ItemError) else next(embedded) for data in asked.files]
-
-
-def _json(
-    results: Sequence[Embedded | ItemError], embedder: Embedder, encoding: Encoding
-) -> Response:
-    return Json(
-        {
-            "object": "list",
-            "model": embedder.manifest.reference,
-            "space": embedder.manifest.space,
-            "variant": embedder.variant,
-            "data": [_item(i, result, encoding) for i, result in enumerate(results)],
-            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+def _json(results: Results[Embedded], embedder: Embedder, encoding: Encoding) -> Response:
+    def embedding(index: int, embedded: Embedded) -> Embedding:
+        vector = embedded.vector
+        return {
+            "object": "embedding",
+            "index": index,
+            "embedding": _base64(vector) if encoding == "base64" else vector,
         }
-    )
+
+    def no_embedding(index: int, error: ItemError) -> NoEmbedding:
+        return {"object": "embedding", "embedding": None, **failed_item(index, error)}
+
+    data: list[Embedding | NoEmbedding] = results.in_order(embedding, no_embedding)
+    content: Embeddings = {
+        "object": "list",
+        "model": embedder.manifest.reference,
+        "space": embedder.manifest.space,
+        "variant": embedder.variant,
+        "data": data,
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
+    return Json(content)
 
 
-def _item(index: int, result: Embedded | ItemError, encoding: Encoding) -> dict[str, Any]:
-    item: dict[str, Any] = {"object": "embedding", "index": index}
-    if isinstance(result, ItemError):
-        return {**item, "embedding": None, "error": result.wire()}
-    if encoding == "base64":
-        return {**item, "embedding": base64.b64encode(_little(result.vector)).decode()}
-    return {**item, "embedding": result.vector}
-
-
-def _npy(results: Sequence[Embedded | ItemError], embedder: Embedder) -> Response:
+def _npy(results: Results[Embedded], embedder: Embedder) -> Response:
     rows = np.full((len(results), embedder.manifest.dim), np.nan, "<f4")
-    bad = []
-    for index, result in enumerate(results):
-        if isinstance(result, ItemError):
-            bad.append(str(index))
-        else:
-            rows[index] = result.vector
+    for index, embedded in results.good.items():
+        rows[index] = embedded.vector
     buffer = io.BytesIO()
     np.save(buffer, rows, allow_pickle=False)
     headers = {
@@ -194,10 +184,10 @@ def _npy(results: Sequence[Embedded | ItemError], embedder: Embedder) -> Respons
         "x-space": embedder.manifest.space,
         "x-variant": embedder.variant,
     }
-    if bad:
-        headers["x-item-errors"] = ",".join(bad)
+    if results.errors:
+        headers["x-item-errors"] = ",".join(map(str, sorted(results.errors)))
     return Response(buffer.getvalue(), headers=headers, media_type=NPY)
 
 
-def _little(vector: Vector) -> bytes:
-    return vector.astype("<f4").tobytes()
+def _base64(vector: Vector) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()

@@ -1,7 +1,8 @@
 """`/v1/heads`."""
 
 import asyncio
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -10,16 +11,18 @@ from service.api.bodies import media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, TEXTS, answer, request_body
 from service.api.labelled import label_changes, label_changes_json, label_set, label_set_json
-from service.domain import heads
-from service.domain.heads import Fit, Given, Prediction
-from service.embedding.embedder import Vector
+from service.api.problems import failed_item
+from service.domain import fitting, labels
+from service.domain.fitting import Fit, Prediction
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, ItemError, NotFoundError, TooLargeError
-from service.rules.vectors import unit_vector
+from service.errors import InvalidInputError, NotFoundError, TooLargeError
+from service.results import Results
+from service.rules.vectors import Vector, unit_vector
 from service.state import State, state_of
-from service.storage import heads as storage
-from service.storage.heads import Head, Version
+from service.storage import head_rows
+from service.storage.head_rows import Example, Head, Version
 from service.wire import heads as wire
+from service.wire.problems import FailedItem
 
 router = APIRouter(prefix="/v1/heads", tags=["heads"])
 
@@ -42,16 +45,17 @@ Access = Annotated[State, Depends(state_of)]
 )
 async def list_heads(state: Access) -> Json:
     """By name."""
-    found = await asyncio.to_thread(storage.list_heads, state.database)
-    return Json({"data": [_head(head) for head in found]})
+    found = await asyncio.to_thread(head_rows.list_heads, state.database)
+    content: wire.Heads = {"data": [_head(head) for head in found]}
+    return Json(content)
 
 
 @router.put(
     "/{head}",
     summary="Set a head's label set and fit it",
     responses={
-        200: answer(wire.HeadFit, "A further version of a head", wire.REFIT_ANSWER),
-        201: answer(wire.HeadFit, "A new head", wire.FIT_ANSWER),
+        200: answer(wire.HeadPut, "A further version of a head", wire.PUT_AGAIN_ANSWER),
+        201: answer(wire.HeadPut, "A new head", wire.FIT_ANSWER),
     },
     openapi_extra=request_body(
         json=wire.HeadRequest,
@@ -74,8 +78,9 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
     before = await _find_if_there(state, head)
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
     origin, given = await (label_set if form else label_set_json)(request, state, before)
-    fit = await asyncio.to_thread(heads.put, state.database, head, origin, given)
-    return Json({**_fit(fit), "items": _items(given)}, 201 if fit.created else 200)
+    fit = await asyncio.to_thread(fitting.put, state.database, head, origin, given)
+    content: wire.HeadPut = {**_fit(fit), "items": given.in_order(_labelled_item, failed_item)}
+    return Json(content, 201 if fit.created else 200)
 
 
 @router.get(
@@ -91,7 +96,7 @@ async def get_head(head: Name, state: Access) -> Json:
 @router.delete("/{head}", status_code=204, summary="Remove a head")
 async def delete_head(head: Name, state: Access) -> Response:
     """With its labels and versions."""
-    await asyncio.to_thread(storage.delete_head, state.database, head)
+    await asyncio.to_thread(head_rows.delete_head, state.database, head)
     return Response(status_code=204)
 
 
@@ -114,15 +119,14 @@ async def change_labels(head: Name, request: Request, state: Access) -> Json:
     else:
         given, removed = await label_changes_json(request, state, found)
         remove = list(removed)
-    created = iter(
-        await asyncio.to_thread(heads.change_labels, state.database, head, given, remove)
-    )
-    data = _items(given)
-    for item in data:
-        if "error" not in item:
-            item["status"] = "created" if next(created) else "updated"
+    changed = await asyncio.to_thread(labels.change_labels, state.database, head, given, remove)
     after = await _find(state, head)
-    return Json({"head": head, "labels": after.labels, "data": data})
+    content: wire.Labels = {
+        "head": head,
+        "labels": after.labels,
+        "data": changed.in_order(_label_result, failed_item),
+    }
+    return Json(content)
 
 
 @router.post(
@@ -132,7 +136,7 @@ async def change_labels(head: Name, request: Request, state: Access) -> Json:
 )
 async def fit_head(head: Name, state: Access) -> Json:
     """To the head's labels as they are now. It is the version that answers from then on."""
-    return Json(_fit(await asyncio.to_thread(heads.refit, state.database, head)))
+    return Json(_fit(await asyncio.to_thread(fitting.refit, state.database, head)))
 
 
 @router.get(
@@ -143,9 +147,13 @@ async def fit_head(head: Name, state: Access) -> Json:
 async def list_versions(head: Name, state: Access) -> Json:
     """With their reports."""
     found = await _find(state, head)
-    versions = await asyncio.to_thread(storage.versions, state.database, head)
-    data = [_version(found, version) for version in versions]
-    return Json({"head": head, "live": found.live, "data": data})
+    versions = await asyncio.to_thread(head_rows.versions, state.database, head)
+    content: wire.HeadVersions = {
+        "head": head,
+        "live": found.live,
+        "data": [_version(found, version) for version in versions],
+    }
+    return Json(content)
 
 
 @router.get(
@@ -157,7 +165,7 @@ async def get_version(head: Name, version: int, state: Access) -> Json:
     """With its report."""
     found = await _find(state, head)
     return Json(
-        _version(found, await asyncio.to_thread(storage.version, state.database, head, version))
+        _version(found, await asyncio.to_thread(head_rows.version, state.database, head, version))
     )
 
 
@@ -172,7 +180,7 @@ async def set_live(head: Name, request: Request, state: Access) -> Json:
     media_type(request, accepted=(JSON,))
     body = await read_json(request, wire.LiveRequest)
     return Json(
-        _head(await asyncio.to_thread(storage.set_live, state.database, head, body.version))
+        _head(await asyncio.to_thread(head_rows.set_live, state.database, head, body.version))
     )
 
 
@@ -190,7 +198,7 @@ async def classify(head: Name, request: Request, state: Access) -> Json:
     """Every item has its classes or its own error; 422 only where all of them failed."""
     found = await _find(state, head)
     ids: list[str] | None = None
-    vectors: list[Vector | ItemError]
+    vectors: Results[Vector]
     if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
         form = await read_form(request, state.settings)
         form.expect(texts=("top", "version"), files=("images",))
@@ -205,25 +213,27 @@ async def classify(head: Name, request: Request, state: Access) -> Json:
         raise InvalidInputError(f"top must be 1 or more, not {top}")
     number = found.live if version is None else version
     results = await asyncio.to_thread(
-        heads.classify, state.database, head, number, vectors, top or TOP
+        fitting.classify, state.database, head, number, vectors, top or TOP
     )
-    data = [_classification(index, result) for index, result in enumerate(results)]
-    if ids is not None:
-        data = [{"index": item.pop("index"), "id": ids[i], **item} for i, item in enumerate(data)]
-    return Json({"head": head, "version": number, "data": data})
+    content: wire.Classifications = {
+        "head": head,
+        "version": number,
+        "data": _classifications(results) if ids is None else _of_items(results, ids),
+    }
+    return Json(content)
 
 
 async def _image_vectors(
-    request: Request, state: State, head: Head, files: Any
-) -> list[Vector | ItemError]:
+    request: Request, state: State, head: Head, files: Sequence[bytes]
+) -> Results[Vector]:
     if not files:
         raise InvalidInputError("there are no images; send at least one")
     embedder = state.encoders.of_space(head.space, f"the head {head.name!r}")
-    results = await while_connected(request, embedder.embed(files))
-    return [result if isinstance(result, ItemError) else result.vector for result in results]
+    results = await while_connected(request, embedder.embed(Results.of(files)))
+    return results.each(lambda embedded: embedded.vector)
 
 
-def _vectors(body: wire.ClassifyRequest, state: State, head: Head) -> list[Vector | ItemError]:
+def _vectors(body: wire.ClassifyRequest, state: State, head: Head) -> Results[Vector]:
     given = body.ids if body.vectors is None else body.vectors
     if given is None or (body.ids is not None and body.vectors is not None):
         raise InvalidInputError("give either ids with their collection, or vectors")
@@ -232,15 +242,16 @@ def _vectors(body: wire.ClassifyRequest, state: State, head: Head) -> list[Vecto
     if len(given) > state.settings.max_items:
         raise TooLargeError(f"{len(given)} items at once; at most {state.settings.max_items}")
     if body.vectors is not None:
-        return [unit_vector(vector, head.dim) for vector in body.vectors]
+        return Results.of(body.vectors).each(lambda vector: unit_vector(vector, head.dim))
     if body.collection is None:
         raise InvalidInputError("ids need the collection they are in; give collection")
-    found = heads.find_items(state.database, body.collection, head.space, body.ids or [])
-    return [one if isinstance(one, ItemError) else one.vector for one in found]
+    ids = body.ids or []
+    find = labels.item_finder(state.database, body.collection, head.space, ids)
+    return Results.of(ids).each(lambda one: find(one).vector)
 
 
 async def _find(state: State, name: str) -> Head:
-    return await asyncio.to_thread(storage.get_head, state.database, name)
+    return await asyncio.to_thread(head_rows.get_head, state.database, name)
 
 
 async def _find_if_there(state: State, name: str) -> Head | None:
@@ -250,7 +261,7 @@ async def _find_if_there(state: State, name: str) -> Head | None:
         return None
 
 
-def _head(head: Head) -> dict[str, Any]:
+def _head(head: Head) -> wire.Head:
     return {
         "head": head.name,
         "live": head.live,
@@ -264,48 +275,59 @@ def _head(head: Head) -> dict[str, Any]:
     }
 
 
-def _version(head: Head, version: Version) -> dict[str, Any]:
+def _version(head: Head, version: Version) -> wire.HeadVersion:
     return {
         "head": head.name,
         "version": version.number,
         "live": head.live,
         "model": head.model,
         "space": head.space,
-        "classes": version.classes,
-        "report": version.report,
+        "classes": cast(list[wire.HeadClass], version.classes),
+        "report": cast(wire.Report, version.report),
         "created_at": version.created_at,
     }
 
 
-def _fit(fit: Fit) -> dict[str, Any]:
+def _fit(fit: Fit) -> wire.HeadFit:
     return {
         "head": fit.head.name,
         "version": fit.head.last,
         "live": fit.head.live,
         "model": fit.head.model,
         "space": fit.head.space,
-        "classes": fit.fitted.classes,
-        "report": fit.fitted.report,
+        "classes": cast(list[wire.HeadClass], fit.fitted.classes),
+        "report": cast(wire.Report, fit.fitted.report),
     }
 
 
-def _items(given: Given) -> list[dict[str, Any]]:
-    return [
-        {"index": index, "error": one.wire()}
-        if isinstance(one, ItemError)
-        else {"index": index, "id": one.id}
-        for index, one in enumerate(given)
-    ]
+def _labelled_item(index: int, one: Example) -> wire.LabelledItem:
+    return {"index": index, "id": one.id}
 
 
-def _classification(index: int, result: Prediction | ItemError) -> dict[str, Any]:
-    if isinstance(result, ItemError):
-        return {"index": index, "error": result.wire()}
-    label, probability = result.top[0]
+def _label_result(index: int, changed: tuple[Example, bool]) -> wire.LabelResult:
+    one, created = changed
+    return {"index": index, "id": one.id, "status": "created" if created else "updated"}
+
+
+def _classifications(results: Results[Prediction]) -> list[wire.Classification | FailedItem]:
+    return results.in_order(_classification, failed_item)
+
+
+def _of_items(
+    results: Results[Prediction], ids: Sequence[str]
+) -> list[wire.ItemClassification | wire.FailedItemById]:
+    return results.in_order(
+        lambda i, top: {**_classification(i, top), "id": ids[i]},
+        lambda i, error: {**failed_item(i, error), "id": ids[i]},
+    )
+
+
+def _classification(index: int, top: Prediction) -> wire.Classification:
+    label, probability = top[0]
     return {
         "index": index,
         "label": label,
         "unknown": False,
         "probability": probability,
-        "top": [{"label": name, "probability": value} for name, value in result.top],
+        "top": [{"label": name, "probability": value} for name, value in top],
     }

@@ -20,7 +20,8 @@ router = APIRouter(tags=["health"])
 )
 async def livez() -> Json:
     """Answers as long as the event loop turns."""
-    return Json({"status": "alive"})
+    content: Alive = {"status": "alive"}
+    return Json(content)
 
 
 @router.get(
@@ -33,7 +34,8 @@ async def readyz(state: Annotated[State, Depends(state_of)]) -> Json:
 
     The result holds for a second, so that probes cost little.
     """
-    return Json({"status": "ready", "models": await state.readiness.check()})
+    content: Ready = {"status": "ready", "models": await state.readiness.check()}
+    return Json(content)
 
 
 @router.get(

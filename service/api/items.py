@@ -12,17 +12,20 @@ from service.api.bodies import Form, each_valid, media_type, read_form, read_jso
 from service.api.callers import while_connected
 from service.api.collections import FILE, JSON, MULTIPART, Access, Name, find
 from service.api.documentation import FILES, TEXTS, answer, request_body
+from service.api.problems import failed_item
 from service.domain import collections, ingest
 from service.domain.archives import read_archive
-from service.domain.ingest import Draft, Prepared
+from service.domain.ingest import Draft, Stored
 from service.embedding.encoders import check_space
-from service.errors import EveryItemFailedError, InvalidInputError, ItemError, TooLargeError
+from service.errors import InvalidInputError, TooLargeError
+from service.results import Results
 from service.search import filters
 from service.state import State
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item
+from service.storage.items import Item, NewItem
 from service.wire import collections as wire
+from service.wire.problems import FailedItem
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["items"])
 
@@ -62,17 +65,12 @@ async def post_items(collection: Name, request: Request, state: Access) -> Json:
     else:
         prepared = await _vectors(request, state, found)
     results = await asyncio.to_thread(ingest.store, state.database, found, prepared)
-    errors = {i: result for i, result in enumerate(results) if isinstance(result, ItemError)}
-    if len(errors) == len(results):
-        raise EveryItemFailedError("no item could be stored; see errors for why", errors)
-    data: list[dict[str, Any]] = []
-    for i, result in enumerate(results):
-        place = {"index": i, "path": paths[i]} if paths else {"index": i}
-        if isinstance(result, ItemError):
-            data.append({**place, "error": result.wire()})
-        else:
-            data.append({**place, "id": result.id, "status": result.status})
-    return Json({"collection": collection, "data": data})
+    results.require_some("no item could be stored; see errors for why")
+    content: wire.ItemResults = {
+        "collection": collection,
+        "data": _of_files(results, paths) if paths else _of_items(results),
+    }
+    return Json(content)
 
 
 @router.get(
@@ -98,8 +96,12 @@ async def list_items(
         filter=None if filter is None else filters.parse(filter),
         vectors=vectors,
     )
-    data = [_item(item) for item in found]
-    return Json({"collection": collection, "data": data, "next_cursor": next_cursor})
+    content: wire.ItemPage = {
+        "collection": collection,
+        "data": [_with_vector(one) for one in found] if vectors else [_item(one) for one in found],
+        "next_cursor": next_cursor,
+    }
+    return Json(content)
 
 
 @router.post(
@@ -116,25 +118,25 @@ async def delete_items(collection: Name, request: Request, state: Access) -> Jso
     deleted = await asyncio.to_thread(
         collections.delete_items, state.database, collection, ids=body.ids, filter=body.filter
     )
-    return Json({"collection": collection, "deleted": deleted})
+    content: wire.Deleted = {"collection": collection, "deleted": deleted}
+    return Json(content)
 
 
 @router.get(
     "/items/{item}",
     summary="One item",
-    responses={200: answer(wire.Item, "The item, with its vector", wire.ITEM)},
+    responses={200: answer(wire.ItemWithVector, "The item, with its vector", wire.ITEM)},
 )
 async def get_item(collection: Name, item: ItemId, state: Access) -> Json:
     """With its vector."""
-    return Json(
-        _item(await asyncio.to_thread(collections.get_item, state.database, collection, item))
-    )
+    found = await asyncio.to_thread(collections.get_item, state.database, collection, item)
+    return Json(_with_vector(found))
 
 
 @router.patch(
     "/items/{item}",
     summary="Change an item's label or metadata",
-    responses={200: answer(wire.Item, "The item as it is now", wire.ITEM)},
+    responses={200: answer(wire.ItemWithVector, "The item as it is now", wire.ITEM)},
     openapi_extra=request_body(json=wire.ItemChanges, examples=wire.ITEM_CHANGES),
 )
 async def patch_item(collection: Name, item: ItemId, request: Request, state: Access) -> Json:
@@ -145,7 +147,7 @@ async def patch_item(collection: Name, item: ItemId, request: Request, state: Ac
     changed = await asyncio.to_thread(
         collections.change_item, state.database, collection, item, changes
     )
-    return Json(_item(changed))
+    return Json(_with_vector(changed))
 
 
 @router.delete("/items/{item}", status_code=204, summary="Remove an item")
@@ -170,7 +172,7 @@ async def get_thumbnail(collection: Name, item: ItemId, state: Access) -> Respon
 
 async def _images(
     request: Request, state: State, collection: Collection
-) -> tuple[Prepared, Sequence[str]]:
+) -> tuple[Results[NewItem], Sequence[str]]:
     """Items of a multipart body; and of an archive, the paths of its files."""
     form = await read_form(request, state.settings)
     form.expect(texts=("ids", "labels", "metadata"), files=("images", "archive"))
@@ -218,7 +220,7 @@ def _metadata(text: str) -> Any:
         return None
 
 
-async def _vectors(request: Request, state: State, collection: Collection) -> Prepared:
+async def _vectors(request: Request, state: State, collection: Collection) -> Results[NewItem]:
     body = await read_json(request, wire.ItemsEnvelope)
     check_space(body.space, collection.space, f"the collection {collection.name!r}")
     _check_count(len(body.items), state)
@@ -227,13 +229,11 @@ async def _vectors(request: Request, state: State, collection: Collection) -> Pr
     return await asyncio.to_thread(_prepared, body.items, collection)
 
 
-def _prepared(given: Sequence[Any], collection: Collection) -> Prepared:
-    new = each_valid(given, wire.NewItem)
-    drafts = [
-        one if isinstance(one, ItemError) else Draft(one.id, one.label, one.metadata) for one in new
-    ]
-    vectors = [() if isinstance(one, ItemError) else one.vector for one in new]
-    return ingest.prepare_vectors(collection, drafts, vectors)
+def _prepared(given: Sequence[Any], collection: Collection) -> Results[NewItem]:
+    drafts = each_valid(given, wire.NewItem).each(
+        lambda one: (Draft(one.id, one.label, one.metadata), one.vector)
+    )
+    return ingest.prepare_vectors(collection, drafts)
 
 
 def _check_count(count: int, state: State) -> None:
@@ -241,12 +241,33 @@ def _check_count(count: int, state: State) -> None:
         raise TooLargeError(f"{count} items in one request; at most {state.settings.max_items}")
 
 
-def _item(item: Item) -> dict[str, Any]:
-    answer = {
+def _of_items(results: Results[Stored]) -> list[wire.StoredItem | FailedItem]:
+    return results.in_order(_stored, failed_item)
+
+
+def _of_files(
+    results: Results[Stored], paths: Sequence[str]
+) -> list[wire.StoredFile | wire.FailedFile]:
+    return results.in_order(
+        lambda i, one: {**_stored(i, one), "path": paths[i]},
+        lambda i, error: {**failed_item(i, error), "path": paths[i]},
+    )
+
+
+def _stored(index: int, one: Stored) -> wire.StoredItem:
+    return {"index": index, "id": one.id, "status": one.status}
+
+
+def _item(item: Item) -> wire.Item:
+    return {
         "id": item.id,
         "label": item.label,
         "metadata": item.metadata,
-        "created_at": item.created_at.isoformat(),
-        "updated_at": item.updated_at.isoformat(),
+        "created_at": item.created_at,
+        "updated_at": item.updated_at,
     }
-    return answer if item.vector is None else {**answer, "vector": item.vector}
+
+
+def _with_vector(item: Item) -> wire.ItemWithVector:
+    assert item.vector is not None  # it was asked for
+    return {**_item(item), "vector": item.vector}

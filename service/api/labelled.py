@@ -2,23 +2,26 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
 
 from service.api.bodies import Form, each_valid, read_form, read_json
 from service.api.callers import while_connected
-from service.domain import heads
+from service.domain import labels
 from service.domain.archives import read_archive
-from service.domain.heads import Given, Origin
-from service.embedding.embedder import Embedded, Embedder
+from service.domain.labels import Origin, distinct, example
+from service.embedding.embedder import Embedder
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, ItemError, TooLargeError, invalid_item
+from service.errors import InvalidInputError, TooLargeError, invalid_item
+from service.results import Results
 from service.rules.vectors import unit_vector
 from service.state import State
-from service.storage.heads import Example, Head
+from service.storage.head_rows import Example, Head
 from service.wire.heads import HeadRequest, LabelChange, LabelledVector, LabelsRequest
+
+Examples = Results[Example]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class _LabelledImages:
     ids: Sequence[str | None]
 
 
-async def label_set(request: Request, state: State, head: Head | None) -> tuple[Origin, Given]:
+async def label_set(request: Request, state: State, head: Head | None) -> tuple[Origin, Examples]:
     """The label set that a multipart request gives a head, and the encoder it belongs to.
 
     `head` is the head as it is, if it is there: without a model named, its own is used.
@@ -41,7 +44,9 @@ async def label_set(request: Request, state: State, head: Head | None) -> tuple[
     return _origin(embedder), await _embedded(request, state, form, embedder)
 
 
-async def label_set_json(request: Request, state: State, head: Head | None) -> tuple[Origin, Given]:
+async def label_set_json(
+    request: Request, state: State, head: Head | None
+) -> tuple[Origin, Examples]:
     """The label set that a JSON request gives a head, and the encoder it belongs to."""
     body = await read_json(request, HeadRequest)
     if (body.items is None) == (body.collection is None):
@@ -51,7 +56,7 @@ async def label_set_json(request: Request, state: State, head: Head | None) -> t
         if body.model is not None:
             raise InvalidInputError("model: leave it out, the collection's own is used")
         origin, examples = await asyncio.to_thread(
-            heads.labelled_items, state.database, body.collection
+            labels.labelled_items, state.database, body.collection
         )
         check_space(body.space, origin.space, f"the collection {body.collection!r}")
         return origin, examples
@@ -65,7 +70,7 @@ async def label_set_json(request: Request, state: State, head: Head | None) -> t
     return origin, await asyncio.to_thread(_from_vectors, body.items, origin.dim)
 
 
-async def label_changes(request: Request, state: State, head: Head) -> Given:
+async def label_changes(request: Request, state: State, head: Head) -> Examples:
     """Images with labels, in multipart, to add to a head."""
     form = await read_form(request, state.settings)
     form.expect(texts=("labels", "ids"), files=("images", "archive"))
@@ -75,7 +80,7 @@ async def label_changes(request: Request, state: State, head: Head) -> Given:
 
 async def label_changes_json(
     request: Request, state: State, head: Head
-) -> tuple[Given, Sequence[str]]:
+) -> tuple[Examples, Sequence[str]]:
     """Changes of a head's labels, in JSON; and the ids to take out."""
     body = await read_json(request, LabelsRequest)
     check_space(body.space, head.space, f"the head {head.name!r}")
@@ -83,20 +88,21 @@ async def label_changes_json(
         raise InvalidInputError("give items to add or change, or ids to remove")
     _check_count(len(body.items) + len(body.remove), state)
     given = await asyncio.to_thread(_changes, state, head, body)
-    both = {one.id for one in given if isinstance(one, Example)} & set(body.remove)
+    both = {one.id for one in given.values} & set(body.remove)
     if both:
         raise InvalidInputError(f"{min(both)!r} is both in items and in remove")
     return given, body.remove
 
 
-async def _embedded(request: Request, state: State, form: Form, embedder: Embedder) -> Given:
+async def _embedded(request: Request, state: State, form: Form, embedder: Embedder) -> Examples:
     images = await _labelled_images(form, state)
-    results = await while_connected(request, embedder.embed(images.files))
-    return _distinct(
-        [
-            _example(result, label, example_id)
-            for result, label, example_id in zip(results, images.labels, images.ids, strict=True)
-        ]
+    embedded = await while_connected(request, embedder.embed(Results.of(images.files)))
+    return distinct(
+        embedded.each_at(
+            lambda i, one: example(
+                images.ids[i] or uuid.uuid4().hex, images.labels[i], one.vector, one.digest
+            )
+        )
     )
 
 
@@ -124,66 +130,33 @@ def _unpacked(archive: bytes, state: State) -> _LabelledImages:
     return _LabelledImages(
         [file.content for file in files],
         [file.label or "" for file in files],
-        [file.path for file in files],
+        [file.path.replace("/", ":") for file in files],
     )
 
 
-def _example(
-    result: Embedded | ItemError, label: str, example_id: str | None
-) -> Example | ItemError:
-    example_id = example_id or uuid.uuid4().hex
-    if isinstance(result, ItemError):
-        return result
-    return heads.example(example_id, label, result.vector, result.digest)
+def _from_vectors(items: Sequence[object], dim: int) -> Examples:
+    def read(one: LabelledVector) -> Example:
+        return example(one.id or uuid.uuid4().hex, one.label, unit_vector(one.vector, dim))
+
+    return distinct(each_valid(items, LabelledVector).each(read))
 
 
-def _from_vectors(items: Sequence[object], dim: int) -> Given:
-    return _distinct(
-        [
-            one
-            if isinstance(one, ItemError)
-            else heads.example(one.id or uuid.uuid4().hex, one.label, unit_vector(one.vector, dim))
-            for one in each_valid(items, LabelledVector)
-        ]
-    )
-
-
-def _changes(state: State, head: Head, body: LabelsRequest) -> Given:
+def _changes(state: State, head: Head, body: LabelsRequest) -> Examples:
     """Examples as they shall be: with their own vector, the one they have, or an item's."""
     changes = each_valid(body.items, LabelChange)
-    bare = [c.id for c in changes if isinstance(c, LabelChange) and c.id and c.vector is None]
-    known = heads.known_examples(state.database, head, bare, body.collection) if bare else {}
-    return _distinct([_changed(change, known, head.dim) for change in changes])
+    bare = [one.id for one in changes.values if one.id and one.vector is None]
+    find = labels.example_finder(state.database, head, bare, body.collection)
+    return distinct(changes.each(lambda change: _changed(change, find, head.dim)))
 
 
-def _changed(
-    change: LabelChange | ItemError, known: Mapping[str, Example | ItemError], dim: int
-) -> Example | ItemError:
-    if isinstance(change, ItemError):
-        return change
+def _changed(change: LabelChange, find: Callable[[str], Example], dim: int) -> Example:
     if change.vector is not None:
         example_id = change.id or uuid.uuid4().hex
-        return heads.example(example_id, change.label, unit_vector(change.vector, dim))
+        return example(example_id, change.label, unit_vector(change.vector, dim))
     if not change.id:
-        return invalid_item("it has neither an id nor a vector; give one of them")
-    found = known[change.id]
-    if isinstance(found, ItemError):
-        return found
-    return heads.example(found.id, change.label, found.vector, found.digest, found.item_pk)
-
-
-def _distinct(given: Given) -> Given:
-    """An id counts once; a further example of the same id is an error."""
-    seen: set[str] = set()
-    distinct: list[Example | ItemError] = []
-    for one in given:
-        if isinstance(one, Example) and one.id in seen:
-            distinct.append(invalid_item(f"the id {one.id!r} is in the request twice"))
-            continue
-        if isinstance(one, Example):
-            seen.add(one.id)
-        distinct.append(one)
-    return distinct
+        raise invalid_item("it has neither an id nor a vector; give one of them")
+    found = find(change.id)
+    return example(found.id, change.label, found.vector, found.digest, found.item_pk)
 
 
 def _embedder(state: State, head: Head | None, model: str | None) -> Embedder:

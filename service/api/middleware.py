@@ -91,11 +91,9 @@ class Authentication:
             return await self.app(scope, receive, send)
         refusal = problems.problem(
             scope["path"],
-            401,
             "unauthorized",
-            "Unauthorized",
             "this gateway wants a key: send the header Authorization: Bearer <key>",
-            headers={"WWW-Authenticate": "Bearer"},
+            {"WWW-Authenticate": "Bearer"},
         )
         return await refusal(scope, receive, send)
 

@@ -1,6 +1,6 @@
 """`/v1/models`: which encoders are served."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
@@ -21,7 +21,8 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(state: Annotated[State, Depends(state_of)]) -> Json:
     """The default model is the first."""
     data = [_wire(embedder, state) for embedder in state.encoders]
-    return Json({"object": "list", "data": data})
+    content: Models = {"object": "list", "data": data}
+    return Json(content)
 
 
 @router.get(
@@ -34,7 +35,7 @@ async def get_model(model: str, state: Annotated[State, Depends(state_of)]) -> J
     return Json(_wire(state.encoders.get(model), state))
 
 
-def _wire(embedder: Embedder, state: State) -> dict[str, Any]:
+def _wire(embedder: Embedder, state: State) -> Model:
     manifest, settings = embedder.manifest, state.settings
     return {
         "object": "model",

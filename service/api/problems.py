@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,22 +10,41 @@ from starlette.requests import ClientDisconnect
 
 from service import errors
 from service.api.answers import Json
-from service.errors import PROBLEM, InvalidInputError, ServiceError, UnavailableError
+from service.errors import InvalidInputError, ItemError, ServiceError, UnavailableError
+from service.wire.problems import (
+    BatchProblemDocument,
+    FailedItem,
+    IndexedProblem,
+    ItemProblem,
+    ProblemDocument,
+)
 
-_KINDS: dict[type[ServiceError], tuple[int, str, str]] = {
-    errors.MalformedError: (400, "malformed", "Malformed request"),
-    errors.InvalidInputError: (422, "invalid-input", "Invalid input"),
-    errors.NotFoundError: (404, "not-found", "Not found"),
-    errors.ConflictError: (409, "conflict", "Conflict"),
-    errors.SpaceMismatchError: (409, "space-mismatch", "Different embedding space"),
-    errors.TooLargeError: (413, "too-large", "Too large"),
-    errors.UnsupportedMediaTypeError: (415, "unsupported-media-type", "Unsupported content type"),
-    errors.NotAcceptableError: (406, "not-acceptable", "Not acceptable"),
-    errors.CallerLeftError: (499, "caller-left", "Caller left"),
-    errors.OverloadedError: (429, "overloaded", "Too many requests"),
-    errors.UnavailableError: (503, "unavailable", "Unavailable"),
-    errors.EveryItemFailedError: (422, "every-item-failed", "No item could be processed"),
+PROBLEM = "urn:encoder-zoo:problem:"
+"""Prefix of every problem's `type`; what follows is the kind of the error."""
+
+_KINDS: dict[str, tuple[int, str]] = {
+    "malformed": (400, "Malformed request"),
+    "unauthorized": (401, "Unauthorized"),
+    "invalid-input": (422, "Invalid input"),
+    "not-found": (404, "Not found"),
+    "conflict": (409, "Conflict"),
+    "space-mismatch": (409, "Different embedding space"),
+    "too-large": (413, "Too large"),
+    "unsupported-media-type": (415, "Unsupported content type"),
+    "not-acceptable": (406, "Not acceptable"),
+    "caller-left": (499, "Caller left"),
+    "overloaded": (429, "Too many requests"),
+    "unavailable": (503, "Unavailable"),
+    "every-item-failed": (422, "No item could be processed"),
+    "internal": (500, "Internal error"),
+    # Of one image in a batch.
+    "image-empty": (422, "Empty image"),
+    "image-format": (422, "Not a readable image"),
+    "image-corrupt": (422, "Damaged image"),
+    "image-too-large": (422, "Image too large"),
+    "image-no-direction": (422, "No embedding"),
 }
+"""The status and title of every kind of error."""
 
 
 class Problem(Json):
@@ -36,45 +54,59 @@ class Problem(Json):
 
 
 def problem(
-    instance: str,
-    status: int,
-    kind: str,
-    title: str,
-    detail: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
+    instance: str, kind: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Problem:
-    """A problem document; `instance` is the path of the request, `members` are extensions."""
-    content = {
+    """A problem document of a kind; `instance` is the path of the request."""
+    return Problem(_document(instance, kind, detail), _KINDS[kind][0], headers)
+
+
+def of(instance: str, error: ServiceError) -> Problem:
+    """The problem document of a domain error."""
+    document: ProblemDocument | BatchProblemDocument
+    document = _document(instance, error.kind, str(error))
+    headers = {}
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, InvalidInputError) and error.errors:
+        listed: list[IndexedProblem] = [
+            {"index": i, **item_problem(one)} for i, one in sorted(error.errors.items())
+        ]
+        document = {**document, "errors": listed}
+    return Problem(document, document["status"], headers)
+
+
+def item_problem(error: ItemError) -> ItemProblem:
+    """The `error` object of one item in a batch."""
+    status, title = _KINDS[error.kind]
+    return {
+        "type": f"{PROBLEM}{error.kind}",
+        "title": title,
+        "detail": error.detail,
+        "status": status,
+    }
+
+
+def failed_item(index: int, error: ItemError) -> FailedItem:
+    """An item of a batch that has no result."""
+    return {"index": index, "error": item_problem(error)}
+
+
+def _document(instance: str, kind: str, detail: str) -> ProblemDocument:
+    status, title = _KINDS[kind]
+    return {
         "type": f"{PROBLEM}{kind}",
         "title": title,
         "status": status,
         "detail": detail,
         "instance": instance,
-        **members,
     }
-    return Problem(content, status, headers=dict(headers or {}))
-
-
-def of(instance: str, error: ServiceError) -> Problem:
-    """The problem document of a domain error."""
-    status, kind, title = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
-    headers, members = {}, {}
-    if isinstance(error, UnavailableError):
-        headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, InvalidInputError) and error.errors:
-        members["errors"] = [{"index": i, **e.wire()} for i, e in error.errors.items()]
-    return problem(instance, status, kind, title, str(error), headers=headers, **members)
 
 
 def unexpected(instance: str) -> Problem:
     """The problem document of a fault in the gateway itself; what it was stays in the log."""
     return problem(
         instance,
-        500,
         "internal",
-        "Internal error",
         "the gateway failed in a way it should not; its log says how, under this request's id",
     )
 
@@ -115,5 +147,11 @@ async def _framework(request: Request, error: Exception) -> Response:
         detail = f"no such path: {request.url.path}; see /docs for what there is"
     elif error.status_code == 405:
         detail = f"{request.method} is not possible here; see the Allow header, or /docs"
-    kind = phrase.lower().replace(" ", "-")
-    return problem(request.url.path, error.status_code, kind, phrase, detail, headers=error.headers)
+    document: ProblemDocument = {
+        "type": PROBLEM + phrase.lower().replace(" ", "-"),
+        "title": phrase,
+        "status": error.status_code,
+        "detail": detail,
+        "instance": request.url.path,
+    }
+    return Problem(document, error.status_code, error.headers)

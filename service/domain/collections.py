@@ -7,15 +7,10 @@ from sqlalchemy import Engine
 
 from service.embedding.encoders import Encoders
 from service.errors import ConflictError, InvalidInputError
-from service.rules.metadata import (
-    MAX_KEY,
-    ValueType,
-    check_label,
-    check_metadata,
-    merged,
-)
+from service.rules.labels import check_label
+from service.rules.metadata import MAX_KEY, ValueType, check_metadata, merged
 from service.search import filters
-from service.search.index import Indexes
+from service.search.index import VectorIndex
 from service.storage import collections, items
 from service.storage.collections import Collection, Keep
 from service.storage.items import Item
@@ -73,10 +68,10 @@ def put_collection(
     return collection, created
 
 
-def delete_collection(database: Engine, indexes: Indexes, name: str) -> None:
+def delete_collection(database: Engine, index: VectorIndex, name: str) -> None:
     """Remove a collection and everything in it. Raises NotFoundError."""
     collections.delete_collection(database, name)
-    indexes.drop(name)
+    index.drop(name)
 
 
 def page(
@@ -121,7 +116,7 @@ def change_item(database: Engine, name: str, item_id: str, changes: Mapping[str,
 
     Raises:
         NotFoundError: there is no such collection or item.
-        InvalidInputError: a label or metadata that cannot be used; nothing is changed.
+        ItemFailedError: a label or metadata that cannot be used; nothing is changed.
     """
     collection = collections.get_collection(database, name)
 

@@ -3,16 +3,19 @@
 import asyncio
 import io
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from PIL import Image
 from sqlalchemy import Engine
 
-from service.embedding.embedder import Embedder
-from service.errors import InvalidInputError, ItemError, image_item_error, invalid_item
-from service.rules.metadata import check_id, check_label, check_metadata
+from service.embedding.embedder import Embedded, Embedder
+from service.errors import invalid_item, unreadable_image
+from service.results import Results
+from service.rules.ids import check_id
+from service.rules.labels import check_label
+from service.rules.metadata import check_metadata
 from service.rules.vectors import unit_vector
 from service.storage import items
 from service.storage.collections import Collection, Keep
@@ -38,78 +41,63 @@ class Stored:
     status: Literal["created", "updated"]
 
 
-Prepared = list[NewItem | ItemError]
-
-
 async def prepare_images(
     embedder: Embedder,
     collection: Collection,
     drafts: Sequence[Draft],
     images: Sequence[bytes],
     max_pixels: int,
-) -> Prepared:
-    """Embed images and make their thumbnails; in order, an item ready to be stored or an error.
+) -> Results[NewItem]:
+    """Embed images and make their thumbnails.
 
     Nothing is stored yet, so a caller who leaves meanwhile leaves nothing behind.
 
     Raises:
         OverloadedError, UnavailableError: as `Embedder.embed` does.
     """
-    checked = _checked(drafts, collection)
-    fine = [i for i, draft in enumerate(checked) if isinstance(draft, Draft)]
-    embedded = dict(zip(fine, await embedder.embed([images[i] for i in fine]), strict=True))
+    checked = _checked(Results.of(drafts), collection)
+    embedded = await embedder.embed(checked.each_at(lambda i, _: images[i]))
 
-    async def finish(i: int) -> NewItem | ItemError:
-        draft, answer = checked[i], embedded.get(i)
-        if isinstance(draft, ItemError):
-            return draft
-        assert answer is not None
-        if isinstance(answer, ItemError):
-            return answer
+    async def finish(i: int, found: Embedded) -> NewItem:
+        draft = checked.good[i]
         if collection.keep == "nothing":
-            return _item(draft, answer.vector, answer.digest)
+            return _item(draft, found.vector, found.digest)
         try:
             files = await asyncio.to_thread(_files, images[i], collection.keep, max_pixels)
         except ImageError as error:
-            return image_item_error(error)
-        return _item(draft, answer.vector, answer.digest, files)
+            raise unreadable_image(error) from None
+        return _item(draft, found.vector, found.digest, files)
 
-    return await asyncio.gather(*(finish(i) for i in range(len(checked))))
+    return await embedded.each_at_async(finish)
 
 
 def prepare_vectors(
-    collection: Collection, drafts: Sequence[Draft | ItemError], vectors: Sequence[Sequence[float]]
-) -> Prepared:
-    """Check vectors; in order, an item ready to be stored or an error."""
-    prepared: Prepared = []
-    for draft, values in zip(_checked(drafts, collection), vectors, strict=True):
-        if isinstance(draft, ItemError):
-            prepared.append(draft)
-            continue
-        vector = unit_vector(values, collection.dim)
-        prepared.append(vector if isinstance(vector, ItemError) else _item(draft, vector))
-    return prepared
+    collection: Collection, drafts: Results[tuple[Draft, list[float]]]
+) -> Results[NewItem]:
+    """Check drafts with their vectors."""
+    checked = _checked(drafts.each(lambda pair: pair[0]), collection)
+    return checked.each_at(
+        lambda i, draft: _item(draft, unit_vector(drafts.good[i][1], collection.dim))
+    )
 
 
-def store(database: Engine, collection: Collection, prepared: Prepared) -> list[Stored | ItemError]:
-    """Store what is fine in one transaction; in order, what became of each.
+def store(database: Engine, collection: Collection, prepared: Results[NewItem]) -> Results[Stored]:
+    """Store what is fine in one transaction.
 
     Raises:
         NotFoundError: the collection was removed meanwhile.
     """
-    new = [item for item in prepared if isinstance(item, NewItem)]
-    created = iter(items.upsert(database, collection, new) if new else ())
-    return [
-        Stored(item.id, "created" if next(created) else "updated")
-        if isinstance(item, NewItem)
-        else item
-        for item in prepared
-    ]
+    new = prepared.values
+    created = items.upsert(database, collection, new) if new else []
+    return prepared.replaced(
+        [
+            Stored(item.id, "created" if fresh else "updated")
+            for item, fresh in zip(new, created, strict=True)
+        ]
+    )
 
 
-def _checked(
-    drafts: Sequence[Draft | ItemError], collection: Collection
-) -> list[Draft | ItemError]:
+def _checked(drafts: Results[Draft], collection: Collection) -> Results[Draft]:
     seen: set[str] = set()
 
     def check(draft: Draft) -> Draft:
@@ -118,18 +106,11 @@ def _checked(
         label = check_label(draft.label)
         metadata = check_metadata(draft.metadata, collection.metadata_schema)
         if item_id in seen:
-            raise InvalidInputError(f"the id {item_id!r} is in the request twice; send it once")
+            raise invalid_item(f"the id {item_id!r} is in the request twice; send it once")
         seen.add(item_id)
         return Draft(item_id, label, metadata)
 
-    return [_or_error(check, draft) if isinstance(draft, Draft) else draft for draft in drafts]
-
-
-def _or_error(check: Callable[[Draft], Draft], draft: Draft) -> Draft | ItemError:
-    try:
-        return check(draft)
-    except InvalidInputError as error:
-        return invalid_item(str(error))
+    return drafts.each(check)
 
 
 def _item(

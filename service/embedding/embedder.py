@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from service import metrics
 from service.embedding.batcher import Batcher
 from service.embedding.cache import EmbeddingCache
 from service.errors import (
-    PROBLEM,
     ItemError,
+    ItemFailedError,
     OverloadedError,
     UnavailableError,
-    image_item_error,
+    unreadable_image,
 )
+from service.results import Results
 from service.settings import Settings
 from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
@@ -84,10 +85,8 @@ class Embedder:
         """Images admitted and not yet answered."""
         return self._admitted
 
-    async def embed(
-        self, files: Sequence[bytes], normalize: bool = True
-    ) -> list[Embedded | ItemError]:
-        """Embed image files; in their order, each has its embedding or its own error.
+    async def embed(self, files: Results[bytes], normalize: bool = True) -> Results[Embedded]:
+        """Embed image files; each has its embedding or its own error.
 
         Cancelling the caller drops what has not been computed.
 
@@ -97,17 +96,12 @@ class Embedder:
         """
         window = asyncio.Semaphore(self._window)
 
-        async def one(data: bytes) -> Embedded | ItemError:
+        async def one(data: bytes) -> Embedded:
             async with window:
                 return await self._embed_one(data, normalize)
 
-        with self._admission(len(files)):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(data)) for data in files]
-            except ExceptionGroup as failed:
-                raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        with self._admission(len(files.good)):
+            return await files.each_async(one)
 
     @contextmanager
     def _admission(self, count: int) -> Iterator[None]:
@@ -129,14 +123,14 @@ class Embedder:
         self._admitted += count
         metrics.ADMITTED.labels(self.manifest.reference).set(self._admitted)
 
-    async def _embed_one(self, data: bytes, normalize: bool) -> Embedded | ItemError:
+    async def _embed_one(self, data: bytes, normalize: bool) -> Embedded:
         loop = asyncio.get_running_loop()
         name = self.manifest.reference
         try:
             digest, known, square = await loop.run_in_executor(self._decoders, self._prepare, data)
         except ImageError as error:
             metrics.FAILED.labels(name, error.kind).inc()
-            return image_item_error(error)
+            raise unreadable_image(error) from None
         vector = known
         if vector is None:
             assert square is not None
@@ -144,13 +138,8 @@ class Embedder:
         norm = np.linalg.norm(vector)
         if not np.isfinite(norm) or norm == 0:
             metrics.FAILED.labels(name, "no-direction").inc()
-            return ItemError(
-                f"{PROBLEM}image-no-direction",
-                "No embedding",
-                "the encoder sees nothing in this image (its embedding has no direction): send "
-                "another one",
-                status=422,
-            )
+            detail = "the encoder sees nothing in this image (its embedding has no direction)"
+            raise ItemFailedError(ItemError("image-no-direction", f"{detail}: send another one"))
         if known is None:
             self._cache.put(digest, vector)
         return Embedded(vector / norm if normalize else vector, digest)

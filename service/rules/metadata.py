@@ -1,11 +1,11 @@
-"""What callers say about items: ids, labels and metadata; their rules in one place."""
+"""Metadata of items: what may be said, and what filters see of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import orjson
 
-from service.errors import InvalidInputError
+from service.errors import invalid_item
 
 ValueType = Literal["string", "number", "integer", "boolean"]
 Scalar = str | float | bool
@@ -14,33 +14,8 @@ MAX_TEXT = 512
 """Characters of a metadata text that filters see; longer texts are kept, but not found by them."""
 
 MAX_KEY = 100
-MAX_ID = 256
-MAX_LABEL = 256
 MAX_METADATA_BYTES = 64 * 1024
 MAX_DEPTH = 8
-
-
-def check_id(item_id: str) -> str:
-    """The id of an item, unchanged. Raises InvalidInputError."""
-    fine = 1 <= len(item_id) <= MAX_ID and item_id.isprintable() and "/" not in item_id
-    if not fine or item_id in (".", ".."):  # these two vanish from URLs
-        raise InvalidInputError(
-            f"the id {item_id[:300]!r} cannot be used: ids are 1 to {MAX_ID} printable characters "
-            "without '/'"
-        )
-    return item_id
-
-
-def check_label(label: str | None) -> str | None:
-    """A label, None where it is empty. Raises InvalidInputError."""
-    if not label:
-        return None
-    if len(label) > MAX_LABEL or not label.isprintable():
-        raise InvalidInputError(
-            f"the label {label[:300]!r} cannot be used: labels are at most {MAX_LABEL} printable "
-            "characters"
-        )
-    return label
 
 
 def check_metadata(metadata: Any, declared: Mapping[str, ValueType]) -> dict[str, Any]:
@@ -50,32 +25,30 @@ def check_metadata(metadata: Any, declared: Mapping[str, ValueType]) -> dict[str
     is declared with dots, as in `place.city`.
 
     Raises:
-        InvalidInputError: not an object, beyond the limits, or a value of another type; the message
+        ItemFailedError: not an object, beyond the limits, or a value of another type; the message
             names the key.
     """
     if not isinstance(metadata, dict):
-        raise InvalidInputError('metadata must be a JSON object, as in {"site": "north"}')
+        raise invalid_item('metadata must be a JSON object, as in {"site": "north"}')
     if len(orjson.dumps(metadata)) > MAX_METADATA_BYTES:
-        raise InvalidInputError(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
+        raise invalid_item(f"metadata is larger than {MAX_METADATA_BYTES:,} bytes")
     for path, value in _leaves(metadata, ()):
         key = ".".join(path)
         if any(not part or "\0" in part for part in path) or len(key) > MAX_KEY:
-            raise InvalidInputError(
+            raise invalid_item(
                 f"the metadata key {key[:200]!r} cannot be used: keys are 1 to {MAX_KEY} "
                 "characters, those of an object inside included"
             )
         if isinstance(value, str) and "\0" in value:
-            raise InvalidInputError(f"metadata.{key} holds a NUL character; leave it out")
+            raise invalid_item(f"metadata.{key} holds a NUL character; leave it out")
         if value is not None and key in declared and not is_of_type(value, declared[key]):
-            raise InvalidInputError(
+            raise invalid_item(
                 f"metadata.{key} is declared {declared[key]}, not {value!r:.100}; correct the value"
             )
         for end in range(1, len(path)):
             if ".".join(path[:end]) in declared:
                 outer = ".".join(path[:end])
-                raise InvalidInputError(
-                    f"metadata.{outer} is declared {declared[outer]}, not an object"
-                )
+                raise invalid_item(f"metadata.{outer} is declared {declared[outer]}, not an object")
     return metadata
 
 
@@ -107,14 +80,14 @@ def scalars(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if len(path) > MAX_DEPTH:
-        raise InvalidInputError(f"metadata is nested deeper than {MAX_DEPTH} levels")
+        raise invalid_item(f"metadata is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
     elif isinstance(value, list):
         for inner in value:
             if isinstance(inner, list):
-                raise InvalidInputError(f"metadata.{'.'.join(path)} holds a list inside a list")
+                raise invalid_item(f"metadata.{'.'.join(path)} holds a list inside a list")
             yield from _leaves(inner, path)
     else:
         yield path, value

@@ -1,12 +1,16 @@
 """Shapes of `/v1/collections`."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from service.rules.metadata import ValueType
 from service.storage.collections import Keep
-from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+from service.wire.annotations import Numbers
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
 
 Metadata = dict[str, Any]
 Filter = dict[str, Any]
@@ -34,15 +38,15 @@ class CollectionRequest(_Input):
     )
 
 
-class IndexStatus(BaseModel):
+class IndexStatus(TypedDict):
     """The search index in this process; a search first brings it up to date."""
 
     kind: Literal["exact"]
     status: Literal["ready", "behind"]
-    count: int = Field(description="items in memory")
+    count: Annotated[int, Field(description="items in memory")]
 
 
-class Collection(BaseModel):
+class Collection(TypedDict):
     """A collection."""
 
     name: str
@@ -50,13 +54,13 @@ class Collection(BaseModel):
     space: str
     dim: int
     keep: Keep
-    metadata_schema: dict[str, ValueType]
-    count: int = Field(description="items")
-    created_at: str = Field(description="RFC 3339")
+    metadata_schema: Mapping[str, ValueType]
+    count: Annotated[int, Field(description="items")]
+    created_at: datetime
     index: IndexStatus
 
 
-class Collections(BaseModel):
+class Collections(TypedDict):
     """Every collection, by name."""
 
     data: list[Collection]
@@ -85,40 +89,57 @@ class ItemsEnvelope(_Input):
     items: list[Any]
 
 
-class ItemResult(BaseModel):
-    """What became of one item: its id and status, or its error."""
+class StoredItem(TypedDict):
+    """What became of one item that could be stored."""
 
-    index: int = Field(description="place in the request")
-    id: str | None = None
-    status: Literal["created", "updated"] | None = None
-    path: str | None = Field(None, description="of a file of an archive: where it lies there")
-    error: ItemProblem | None = None
+    index: Annotated[int, Field(description="place in the request")]
+    id: str
+    status: Literal["created", "updated"]
 
 
-class ItemResults(BaseModel):
+class StoredFile(StoredItem):
+    """The same of a file of an archive."""
+
+    path: Annotated[str, Field(description="where it lies in the archive")]
+
+
+class FailedFile(FailedItem):
+    """A file of an archive that could not be stored."""
+
+    path: Annotated[str, Field(description="where it lies in the archive")]
+
+
+class ItemResults(TypedDict):
     """What became of each item, in the order of the request."""
 
     collection: str
-    data: list[ItemResult]
+    data: list[StoredItem | FailedItem] | list[StoredFile | FailedFile]
 
 
-class Item(BaseModel):
+class Item(TypedDict):
     """An item."""
 
     id: str
     label: str | None
     metadata: Metadata
-    created_at: str = Field(description="RFC 3339")
-    updated_at: str = Field(description="RFC 3339")
-    vector: list[float] | None = Field(None, description="unit length")
+    created_at: datetime
+    updated_at: datetime
 
 
-class ItemPage(BaseModel):
+class ItemWithVector(Item):
+    """An item with its vector."""
+
+    vector: Annotated[Numbers, Field(description="unit length")]
+
+
+class ItemPage(TypedDict):
     """Items in the order they were created."""
 
     collection: str
-    data: list[Item]
-    next_cursor: str | None = Field(description="`cursor` of the next page; null at the end")
+    data: list[Item] | list[ItemWithVector]
+    next_cursor: Annotated[
+        str | None, Field(description="`cursor` of the next page; null at the end")
+    ]
 
 
 class ItemChanges(_Input):
@@ -137,7 +158,7 @@ class DeleteRequest(_Input):
     filter: Filter | None = Field(None, description=FILTER)
 
 
-class Deleted(BaseModel):
+class Deleted(TypedDict):
     """How many items were removed."""
 
     collection: str
@@ -159,16 +180,16 @@ class SearchRequest(_Input):
     filter: Filter | None = Field(None, description=FILTER)
 
 
-class Match(BaseModel):
+class Match(TypedDict):
     """A found item."""
 
     id: str
-    score: float = Field(description="cosine similarity")
+    score: Annotated[float, Field(description="cosine similarity")]
     label: str | None
     metadata: Metadata
 
 
-class Matches(BaseModel):
+class Matches(TypedDict):
     """Found items, best first."""
 
     collection: str
@@ -223,7 +244,7 @@ ITEM_RESULTS: dict[str, Any] = {
         ],
     }
 }
-ITEM: dict[str, Any] = {"an item": _ITEM}
+ITEM: dict[str, Any] = {"an item": {**_ITEM, "vector": [0.6, 0.0, -0.8]}}
 ITEM_PAGE: dict[str, Any] = {
     "a page": {"collection": "photos", "data": [_ITEM], "next_cursor": "17"}
 }

@@ -1,10 +1,12 @@
 """Shapes of `/v1/embeddings`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
-from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+from service.wire.annotations import Numbers
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
 
 Encoding = Literal["float", "base64"]
 
@@ -26,30 +28,36 @@ class EmbeddingRequest(BaseModel):
     user: str | None = Field(None, description="read and not used, for OpenAI's clients")
 
 
-class EmbeddingItem(BaseModel):
-    """One image's embedding, or why it has none."""
+class Embedding(TypedDict):
+    """One image's embedding."""
 
     object: Literal["embedding"]
-    index: int = Field(description="place in the request")
-    embedding: list[float] | str | None
-    error: ItemProblem | None = None
+    index: Annotated[int, Field(description="place in the request")]
+    embedding: Annotated[Numbers | str, Field(description="numbers, or base64 where asked for")]
 
 
-class Usage(BaseModel):
+class NoEmbedding(FailedItem):
+    """Why an image has none."""
+
+    object: Literal["embedding"]
+    embedding: None
+
+
+class Usage(TypedDict):
     """Always zero: images have no tokens."""
 
     prompt_tokens: int
     total_tokens: int
 
 
-class Embeddings(BaseModel):
+class Embeddings(TypedDict):
     """An embedding or an error for every image, in the order of the request."""
 
     object: Literal["list"]
     model: str
-    space: str = Field(description="embeddings of one space may be compared")
+    space: Annotated[str, Field(description="embeddings of one space may be compared")]
     variant: str
-    data: list[EmbeddingItem]
+    data: list[Embedding | NoEmbedding]
     usage: Usage
 
 

@@ -1,12 +1,13 @@
 """Shapes of `/v1/heads`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from service.wire.batches import EachOf
-from service.wire.problems import EXAMPLE_ITEM_PROBLEM, ItemProblem
+from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
 
 _SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
 
@@ -68,14 +69,14 @@ class ClassifyRequest(_Request):
     version: int | None = Field(None, description="default: the live one")
 
 
-class HeadClass(BaseModel):
+class HeadClass(TypedDict):
     """A class and the number of its examples."""
 
     name: str
     count: int
 
 
-class Accuracy(BaseModel):
+class Accuracy(TypedDict):
     """Share of right answers out of fold, with a 95% interval; null where nothing can be tested."""
 
     mean: float | None
@@ -84,7 +85,7 @@ class Accuracy(BaseModel):
     method: str
 
 
-class ClassFigures(BaseModel):
+class ClassFigures(TypedDict):
     """One class; null where it cannot be tested."""
 
     name: str
@@ -94,14 +95,14 @@ class ClassFigures(BaseModel):
     f1: float | None
 
 
-class CurvePoint(BaseModel):
+class CurvePoint(TypedDict):
     """Accuracy when trained on so many labels of each class."""
 
     per_class: int
     accuracy: float
 
 
-class Suspect(BaseModel):
+class Suspect(TypedDict):
     """An example whose label looks wrong."""
 
     id: str
@@ -110,59 +111,65 @@ class Suspect(BaseModel):
     probability: float
 
 
-class Report(BaseModel):
+class Report(TypedDict):
     """What the fit says about itself, from predictions of examples that were held out."""
 
     accuracy: Accuracy
     per_class: list[ClassFigures]
-    confusion: list[list[float]] = Field(description="rows: label; columns: prediction")
+    confusion: Annotated[list[list[float]], Field(description="rows: label; columns: prediction")]
     learning_curve: list[CurvePoint]
     suspects: list[Suspect]
     warnings: list[str]
 
 
-class LabelledItem(BaseModel):
-    """An example's id, or why it was left out."""
+class LabelledItem(TypedDict):
+    """An example's id."""
 
-    index: int
-    id: str | None = None
-    error: ItemProblem | None = None
+    index: Annotated[int, Field(description="place in the request")]
+    id: str
 
 
-class HeadFit(BaseModel):
+class HeadFit(TypedDict):
     """A version that was fitted just now."""
 
     head: str
     version: int
-    live: int = Field(description="the version that answers: from now on this one")
+    live: Annotated[int, Field(description="the version that answers: from now on this one")]
     model: str
     space: str
     classes: list[HeadClass]
-    items: list[LabelledItem] | None = Field(None, description="in the order of the request")
     report: Report
 
 
-class Head(BaseModel):
+class HeadPut(HeadFit):
+    """A version of a new label set."""
+
+    items: Annotated[
+        list[LabelledItem | FailedItem], Field(description="in the order of the request")
+    ]
+
+
+class Head(TypedDict):
     """A head."""
 
     head: str
-    live: int = Field(description="the version that answers")
-    last: int = Field(description="the newest version")
+    live: Annotated[int, Field(description="the version that answers")]
+    last: Annotated[int, Field(description="the newest version")]
     model: str
     space: str
     dim: int
-    labels: int = Field(description="examples it has now, fitted or not")
+    labels: Annotated[int, Field(description="examples it has now, fitted or not")]
     created_at: datetime
     updated_at: datetime
 
 
-class Heads(BaseModel):
+class Heads(TypedDict):
     """All heads, by name."""
 
     data: list[Head]
 
 
-class HeadVersion(BaseModel):
+class HeadVersion(TypedDict):
     """A version and its report."""
 
     head: str
@@ -175,7 +182,7 @@ class HeadVersion(BaseModel):
     created_at: datetime
 
 
-class HeadVersions(BaseModel):
+class HeadVersions(TypedDict):
     """The versions of a head, oldest first."""
 
     head: str
@@ -183,48 +190,55 @@ class HeadVersions(BaseModel):
     data: list[HeadVersion]
 
 
-class LabelResult(BaseModel):
+class LabelResult(LabelledItem):
     """What became of one example."""
 
-    index: int
-    id: str | None = None
-    status: str | None = Field(None, description="created or updated")
-    error: ItemProblem | None = None
+    status: Literal["created", "updated"]
 
 
-class Labels(BaseModel):
+class Labels(TypedDict):
     """What became of the changes; fit the head for them to count."""
 
     head: str
-    labels: int = Field(description="examples it has now")
-    data: list[LabelResult]
+    labels: Annotated[int, Field(description="examples it has now")]
+    data: list[LabelResult | FailedItem]
 
 
-class ClassProbability(BaseModel):
+class ClassProbability(TypedDict):
     """A class and its probability, 0 to 1."""
 
     label: str
     probability: float
 
 
-class Classification(BaseModel):
-    """The answer for one item, or why there is none."""
+class Classification(TypedDict):
+    """The answer for one image or vector."""
 
-    index: int
-    id: str | None = Field(None, description="where items were asked for by id")
-    label: str | None = Field(None, description="the likeliest class")
-    unknown: bool = Field(False, description="always false: heads do not abstain yet")
-    probability: float | None = None
-    top: list[ClassProbability] | None = None
-    error: ItemProblem | None = None
+    index: Annotated[int, Field(description="place in the request")]
+    label: Annotated[str, Field(description="the likeliest class")]
+    unknown: Annotated[bool, Field(description="always false: heads do not abstain yet")]
+    probability: float
+    top: list[ClassProbability]
 
 
-class Classifications(BaseModel):
+class ItemClassification(Classification):
+    """The answer for an item of a collection."""
+
+    id: str
+
+
+class FailedItemById(FailedItem):
+    """Why an item of a collection has no answer."""
+
+    id: str
+
+
+class Classifications(TypedDict):
     """An answer or an error for every item, in the order of the request."""
 
     head: str
     version: int
-    data: list[Classification]
+    data: list[Classification | FailedItem] | list[ItemClassification | FailedItemById]
 
 
 HEAD_EXAMPLES: dict[str, Any] = {
@@ -296,6 +310,9 @@ FIT_ANSWER: dict[str, Any] = {
             {"index": 1, "error": EXAMPLE_ITEM_PROBLEM},
         ],
     }
+}
+PUT_AGAIN_ANSWER: dict[str, Any] = {
+    "a second version": {**_VERSION, "version": 2, "live": 2, "items": [{"index": 0, "id": "a"}]}
 }
 REFIT_ANSWER: dict[str, Any] = {"a second version": {**_VERSION, "version": 2, "live": 2}}
 HEAD_ANSWER: dict[str, Any] = {"a head": _HEAD}

@@ -2,16 +2,16 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 
-class Alive(BaseModel):
+class Alive(TypedDict):
     """The process lives."""
 
     status: Literal["alive"]
 
 
-class Ready(BaseModel):
+class Ready(TypedDict):
     """Every served encoder has just embedded its golden image as it should."""
 
     status: Literal["ready"]

@@ -1,48 +1,52 @@
 """Shapes of `/v1/models`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
+from service.wire.annotations import SentAs
 from zoo.images import InputBlock
 
 
-class Limits(BaseModel):
+class Limits(TypedDict):
     """What one request may ask for."""
 
-    max_batch: int = Field(description="images in one run of the encoder")
+    max_batch: Annotated[int, Field(description="images in one run of the encoder")]
     max_body_bytes: int
-    max_items: int = Field(description="images, vectors or ids in one request")
-    max_pixels: int = Field(description="pixels of one image")
-    max_queue: int = Field(description="images admitted and not yet answered; beyond: 429")
+    max_items: Annotated[int, Field(description="images, vectors or ids in one request")]
+    max_pixels: Annotated[int, Field(description="pixels of one image")]
+    max_queue: Annotated[
+        int, Field(description="images admitted and not yet answered; beyond: 429")
+    ]
 
 
-class Queue(BaseModel):
+class Queue(TypedDict):
     """How busy the encoder is."""
 
-    admitted: int = Field(description="images admitted and not yet answered")
-    waiting: int = Field(description="of these, decoded and waiting for the encoder")
+    admitted: Annotated[int, Field(description="images admitted and not yet answered")]
+    waiting: Annotated[int, Field(description="of these, decoded and waiting for the encoder")]
 
 
-class Model(BaseModel):
+class Model(TypedDict):
     """One served encoder."""
 
     object: Literal["model"]
-    id: str = Field(description="name@version, as answers name the model")
+    id: Annotated[str, Field(description="name@version, as answers name the model")]
     name: str
     version: str
     owned_by: str
-    method: str = Field(description="how it was trained")
-    dim: int = Field(description="numbers in an embedding")
-    space: str = Field(description="digest of the embedding space")
-    variant: str = Field(description="how the embeddings are computed")
-    default: bool = Field(description="whether it answers where a request names no model")
-    input: InputBlock
+    method: Annotated[str, Field(description="how it was trained")]
+    dim: Annotated[int, Field(description="numbers in an embedding")]
+    space: Annotated[str, Field(description="digest of the embedding space")]
+    variant: Annotated[str, Field(description="how the embeddings are computed")]
+    default: Annotated[bool, Field(description="whether it answers where a request names no model")]
+    input: Annotated[dict[str, Any], SentAs(InputBlock)]
     limits: Limits
     queue: Queue
 
 
-class Models(BaseModel):
+class Models(TypedDict):
     """All served encoders, the default first."""
 
     object: Literal["list"]

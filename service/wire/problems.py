@@ -1,15 +1,18 @@
 """Shapes of errors."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 
-class ItemProblem(BaseModel):
+class ItemProblem(TypedDict):
     """Why one item of a batch has no result."""
 
-    type: str = Field(description="a stable URN, for programs")
+    type: Annotated[str, Field(description="a stable URN, for programs")]
     title: str
-    detail: str = Field(description="what is wrong and what to do")
-    status: int = Field(description="what a request for this item alone would answer")
+    detail: Annotated[str, Field(description="what is wrong and what to do")]
+    status: Annotated[int, Field(description="what a request for this item alone would answer")]
 
 
 class IndexedProblem(ItemProblem):
@@ -18,29 +21,38 @@ class IndexedProblem(ItemProblem):
     index: int
 
 
-class ProblemDocument(BaseModel):
+class FailedItem(TypedDict):
+    """An item of a batch that has no result."""
+
+    index: Annotated[int, Field(description="place in the request")]
+    error: ItemProblem
+
+
+@with_config(
+    json_schema_extra={
+        "example": {
+            "type": "urn:encoder-zoo:problem:not-found",
+            "title": "Not found",
+            "status": 404,
+            "detail": "no model 'clip' is served here; there is simclr-r18-small@2",
+            "instance": "/v1/embeddings",
+        }
+    }
+)
+class ProblemDocument(TypedDict):
     """RFC 9457; every answer of 400 and above."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "type": "urn:encoder-zoo:problem:not-found",
-                "title": "Not found",
-                "status": 404,
-                "detail": "no model 'clip' is served here; there is simclr-r18-small@2",
-                "instance": "/v1/embeddings",
-            }
-        }
-    )
-
-    type: str = Field(description="a stable URN, for programs")
+    type: Annotated[str, Field(description="a stable URN, for programs")]
     title: str
     status: int
-    detail: str = Field(description="what is wrong and what to do")
-    instance: str = Field(description="path of the request")
-    errors: list[IndexedProblem] | None = Field(
-        None, description="where every item of a batch failed: why each did"
-    )
+    detail: Annotated[str, Field(description="what is wrong and what to do")]
+    instance: Annotated[str, Field(description="path of the request")]
+
+
+class BatchProblemDocument(ProblemDocument):
+    """As `ProblemDocument`, where items of a batch had a part in it."""
+
+    errors: Annotated[list[IndexedProblem], Field(description="why each of them failed")]
 
 
 EXAMPLE_ITEM_PROBLEM = {

@@ -195,7 +195,8 @@ def check_problem(response: httpx.Response, status: int, *words: str) -> dict[st
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
-    _validate(problem, {"$ref": "#/components/schemas/ProblemDocument"})
+    kinds = ("ProblemDocument", "BatchProblemDocument")
+    _validate(problem, {"anyOf": [{"$ref": f"#/components/schemas/{kind}"} for kind in kinds]})
     assert problem["status"] == status
     assert problem["instance"] == response.request.url.path
     assert problem["type"].startswith("urn:encoder-zoo:problem:")
@@ -227,5 +228,17 @@ def _operation(request: httpx.Request) -> Any:
 
 
 def _validate(content: Any, schema: Any) -> None:
-    components = _document()["components"]
+    components = closed(_document()["components"])
     jsonschema.Draft202012Validator({**schema, "components": components}).validate(content)
+
+
+def closed(schema: Any) -> Any:
+    """A schema that demands every key that is documented, and lets no other key pass."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        inner |= {"required": list(schema["properties"]), "additionalProperties": False}
+    return inner

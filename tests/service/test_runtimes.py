@@ -10,7 +10,7 @@ import pytest
 
 from service.search import segments
 from service.search.gpu import OnGpu, open_search_device
-from service.search.index import Snapshot
+from service.search.memory import Snapshot
 from service.search.segments import make_segment
 from tests.service.conftest import check_answer, check_problem, parts, photos, run_gateway
 

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.errors import ConflictError, NotFoundError, SpaceMismatchError
-from service.storage import collections, heads, items
-from service.storage.heads import Example, Fitted, Head
+from service.storage import collections, head_rows, items
+from service.storage.head_rows import Example, Fitted, Head
 from tests.service.storage.conftest import SPACE, make_collection, some_items
 
 
@@ -22,7 +22,7 @@ def examples(labels: dict[str, str], **given: int) -> list[Example]:
 def put(
     database: Engine, labels: dict[str, str], number: int = 1, space: str = SPACE
 ) -> tuple[Head, bool]:
-    return heads.put_head(
+    return head_rows.put_head(
         database,
         "h",
         model="m@1",
@@ -34,7 +34,7 @@ def put(
 
 
 def stored(database: Engine) -> dict[str, str]:
-    return {example.id: example.label for example in heads.examples(database, "h")}
+    return {example.id: example.label for example in head_rows.examples(database, "h")}
 
 
 def test_putting_again_replaces_the_labels_and_adds_a_version(database: Engine) -> None:
@@ -43,36 +43,36 @@ def test_putting_again_replaces_the_labels_and_adds_a_version(database: Engine) 
     head, created = put(database, {"c": "cat"}, number=2)
     assert (created, head.live, head.last, head.labels) == (False, 2, 2, 1)
     assert stored(database) == {"c": "cat"}
-    assert [v.number for v in heads.versions(database, "h")] == [1, 2]
-    assert [h.name for h in heads.list_heads(database)] == ["h"]
+    assert [v.number for v in head_rows.versions(database, "h")] == [1, 2]
+    assert [h.name for h in head_rows.list_heads(database)] == ["h"]
 
 
 def test_an_older_version_can_answer_again(database: Engine) -> None:
     put(database, {"a": "cat"})
-    heads.add_version(database, "h", fitted(2))
-    assert heads.classifier(database, "h") == bytes([2])
-    assert heads.set_live(database, "h", 1).live == 1
-    assert heads.classifier(database, "h") == bytes([1])
-    assert heads.classifier(database, "h", 2) == bytes([2])
-    assert heads.version(database, "h").report == {"accuracy": 1}
-    assert heads.add_version(database, "h", fitted(3)).live == 3
+    head_rows.add_version(database, "h", fitted(2))
+    assert head_rows.classifier(database, "h") == bytes([2])
+    assert head_rows.set_live(database, "h", 1).live == 1
+    assert head_rows.classifier(database, "h") == bytes([1])
+    assert head_rows.classifier(database, "h", 2) == bytes([2])
+    assert head_rows.version(database, "h").report == {"accuracy": 1}
+    assert head_rows.add_version(database, "h", fitted(3)).live == 3
     with pytest.raises(NotFoundError, match="no version 4"):
-        heads.set_live(database, "h", 4)
+        head_rows.set_live(database, "h", 4)
 
 
 def test_another_space_is_refused(database: Engine) -> None:
     put(database, {"a": "cat"})
     with pytest.raises(SpaceMismatchError, match="delete it first"):
         put(database, {"a": "cat"}, space="b" * 64)
-    assert heads.get_head(database, "h").last == 1
+    assert head_rows.get_head(database, "h").last == 1
 
 
 def test_labels_are_added_changed_and_removed(database: Engine) -> None:
     put(database, {"a": "cat", "b": "dog", "c": "cow"})
-    heads.change_examples(database, "h", examples({"b": "cat", "d": "dog"}), ["c", "missing"])
+    head_rows.change_examples(database, "h", examples({"b": "cat", "d": "dog"}), ["c", "missing"])
     assert stored(database) == {"a": "cat", "b": "cat", "d": "dog"}
     with pytest.raises(ConflictError):
-        heads.change_examples(database, "h", [*examples({"e": "cat"}), *examples({"e": "dog"})])
+        head_rows.change_examples(database, "h", [*examples({"e": "cat"}), *examples({"e": "dog"})])
     assert "e" not in stored(database)
 
 
@@ -82,19 +82,25 @@ def test_an_item_takes_its_labels_with_it(database: Engine) -> None:
     put(database, {"own": "cat"})
     for item_id in "ab":
         key = items.get_item(database, collection, item_id).pk
-        heads.change_examples(database, "h", examples({item_id: "cat"}, item_pk=key))
+        head_rows.change_examples(database, "h", examples({item_id: "cat"}, item_pk=key))
     items.delete_items(database, collection, ids=["a"])
     assert set(stored(database)) == {"own", "b"}
     collections.delete_collection(database, "photos")
     assert set(stored(database)) == {"own"}
     with pytest.raises(ConflictError, match="removed"):
-        heads.change_examples(database, "h", examples({"x": "cat"}, item_pk=12345))
+        head_rows.change_examples(database, "h", examples({"x": "cat"}, item_pk=12345))
 
 
 def test_a_removed_head_is_gone(database: Engine) -> None:
     put(database, {"a": "cat"})
-    heads.delete_head(database, "h")
-    for call in (heads.get_head, heads.examples, heads.versions, heads.version, heads.delete_head):
+    head_rows.delete_head(database, "h")
+    for call in (
+        head_rows.get_head,
+        head_rows.examples,
+        head_rows.versions,
+        head_rows.version,
+        head_rows.delete_head,
+    ):
         with pytest.raises(NotFoundError, match="'h'"):
             call(database, "h")
     assert put(database, {"z": "cat"})[1]

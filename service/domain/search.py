@@ -9,10 +9,10 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, ItemError, NotFoundError
+from service.errors import InvalidInputError, NotFoundError
 from service.rules.vectors import unit_vector
 from service.search import filters
-from service.search.index import Indexes, Vector
+from service.search.index import Vector, VectorIndex
 from service.storage import items
 from service.storage.collections import Collection
 from service.storage.items import Item
@@ -37,10 +37,7 @@ def near_vector(values: Sequence[float], space: str | None = None) -> Aim:
 
     def aim(_: Connection, collection: Collection) -> tuple[Vector, Sequence[int]]:
         check_space(space, collection.space, f"the collection {collection.name!r}")
-        vector = unit_vector(values, collection.dim)
-        if isinstance(vector, ItemError):
-            raise InvalidInputError(vector.detail)
-        return vector, ()
+        return unit_vector(values, collection.dim), ()
 
     return aim
 
@@ -78,34 +75,28 @@ def near_items(positive: Sequence[str], negative: Sequence[str] = ()) -> Aim:
             raise InvalidInputError(
                 "the positive and negative items cancel out, so there is no direction to search in"
             )
-        vector = unit_vector(direction.tolist(), collection.dim)
-        assert not isinstance(vector, ItemError)
-        return vector, list(keys.values())
+        return unit_vector(direction.tolist(), collection.dim), list(keys.values())
 
     return aim
 
 
 def search(
-    database: Engine, indexes: Indexes, name: str, aim: Aim, *, k: int, filter: Any = None
+    database: Engine, index: VectorIndex, name: str, aim: Aim, *, k: int, filter: Any = None
 ) -> tuple[Collection, list[Match]]:
     """The k items of greatest cosine similarity that the filter holds for, best first.
 
-    Everything committed before is seen, by whichever process. Exact: k come back whenever that
-    many match.
+    Everything committed before is seen, by whichever process.
 
     Raises:
         NotFoundError: there is no such collection, or no item of an id.
         SpaceMismatchError: the vector is of another space.
-        InvalidInputError: k, the vector or the filter cannot be used.
+        InvalidInputError, ItemFailedError: k, the vector or the filter cannot be used.
     """
     if not 1 <= k <= MAX_K:
         raise InvalidInputError(f"k must be from 1 to {MAX_K}, not {k}")
-    with indexes.current(database, name) as (connection, collection, snapshot):
-        query, excluded = aim(connection, collection)
-        only = None
-        if filter is not None:
-            where = filters.condition(filter, collection)
-            only = items.matching_keys(connection, collection, where)
-        nearest = snapshot.search(query, k, only, excluded)
-        found = items.by_keys(connection, collection, [key for key, _ in nearest])
-    return collection, [Match(found[key], score) for key, score in nearest]
+    with index.view(database, name) as view:
+        query, excluded = aim(view.connection, view.collection)
+        where = None if filter is None else filters.condition(filter, view.collection)
+        nearest = view.nearest(query, k, where, excluded)
+        found = items.by_keys(view.connection, view.collection, [key for key, _ in nearest])
+        return view.collection, [Match(found[key], score) for key, score in nearest]
