@@ -243,8 +243,9 @@ def _nothing_found(name: str, version: str | None) -> str:
     near = get_close_matches(name.casefold(), sorted(installed | known), n=3)
     if near:
         return f"{missing}; did you mean {', '.join(near)}?"
-    there = ", ".join(sorted(installed))
-    return f"{missing}; {f'there is {there}' if there else 'none is'}"
+    if not installed:
+        return f"no model is installed, so there is no {reference!r}"
+    return f"{missing}; there is {', '.join(sorted(installed))}"
 
 
 def _folders() -> list[Path]:
