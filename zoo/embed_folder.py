@@ -59,27 +59,14 @@ def embed_folder(
     """
     result = Embedded()
     paths = sorted(_files(folder, result.passed_over))
-    manifest = package.manifest
     with whole_file(out) as partial:  # first: an output that cannot be written is known at once
         if not paths:
             raise ZooError(f"{folder}: no images found")
         runtime = open_runtime(package)
-        metadata = {
-            "model": manifest.reference,
-            "space": manifest.space,
-            "variant": runtime.variant,
-        }
-        schema = pa.schema(
-            [
-                pa.field("path", pa.string(), nullable=False),
-                pa.field("error", pa.string()),
-                pa.field("embedding", pa.list_(pa.float32(), manifest.dim)),
-            ],
-            metadata=metadata,
-        )
+        schema = _schema(package, runtime)
         with pq.ParquetWriter(partial, schema) as writer:
             done = 0
-            for read in _read_batches(folder, paths, manifest.input, batch):
+            for read in _read_batches(folder, paths, package.manifest.input, batch):
                 rows = _sort(read, result)
                 if rows:
                     writer.write_table(_table(rows, runtime, schema))
@@ -198,6 +185,22 @@ def _sort(read: list[_Read], result: Embedded) -> list[tuple[str, "Pixels | str"
         else:
             result.embeddings += 1
     return rows
+
+
+def _schema(package: Package, runtime: Runtime) -> Any:
+    manifest = package.manifest
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("error", pa.string()),
+            pa.field("embedding", pa.list_(pa.float32(), manifest.dim)),
+        ],
+        metadata={
+            "model": manifest.reference,
+            "space": manifest.space,
+            "variant": runtime.variant,
+        },
+    )
 
 
 def _table(rows: list[tuple[str, "Pixels | str"]], runtime: Runtime, schema: Any) -> Any:
