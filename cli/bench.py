@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stderr, stdout
+from cli.console import AsJson, print_json, stderr, stdout, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -93,4 +93,4 @@ def _print(package: "Package", found: list["Figures | Failure"], batch: int) -> 
     for row in rows:
         if "error" in row:
             way = f"{row['runtime']} {row['device']} {row['precision']}"
-            stderr().print(f"{way}: {row['error']}", style="yellow", markup=False)
+            warn(f"{way}: {row['error']}")

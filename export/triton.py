@@ -158,7 +158,7 @@ def _check_device(serving: Serving) -> None:
         raise PackageError("the tensorrt backend runs plans: say in which folder they are")
     if serving.precision == "int8" and device == "tensorrt":
         raise PackageError(
-            "the int8 graph has zero points, which TensorRT lacks: build a plan with --tensorrt, "
+            "the int8 graph has zero points, which TensorRT lacks: build one with zoo export plan, "
             "and serve it with --backend tensorrt"
         )
     if serving.precision == "bf16" and device == "cpu":

@@ -3,7 +3,6 @@
 import gc
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +10,8 @@ import numpy as np
 
 from export.build import file_entry, write_manifest
 from export.precisions import Half, fold_norms, write_half, write_whole
-from export.variant_cost import Labelled, check_labelled, measure_cost
+from export.samples import Samples
+from export.variant_cost import check_labelled, measure_cost
 from zoo.encoders import ServedEncoder, load_served
 from zoo.errors import PackageError
 from zoo.graphs.quantize import quantise
@@ -31,14 +31,6 @@ _EXECUTIONS: dict[Lowered, Execution] = {
     "bf16": Execution("openvino", "bf16"),
     "int8": Execution("onnxruntime", "int8"),
 }
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Images for the ranges of int8, and others with labels to measure what a variant costs."""
-
-    calibration: Pixels
-    labelled: Labelled
 
 
 def export_variants(

@@ -197,7 +197,7 @@ def test_commands_that_train_and_measure(alone, make_package, photos, tmp_path):
         "recipe = Recipe(augmentation=Augmentation(size=16), stored_side=16, batch=4, epochs=1)\n"
     )
     alone.zoo("train", recipe, "--data", photos, "--out", run)
-    alone.zoo("export", run, "--name", "mine", "--size", 32)
+    alone.zoo("export", "run", run, "--name", "mine", "--size", 32)
 
 
 def test_no_command_is_left_out():

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from training.data import DataError, Entry, read_files, source_digest, source_name
 from zoo.encoders import Run
+from zoo.files import whole_file
 from zoo.images import ImageError, InputBlock, Pixels, read_square
 from zoo.package import Package
 
@@ -162,12 +161,6 @@ def _squares(
 def _save(
     file: Path, rows: npt.NDArray[np.int64], vectors: Floats, unreadable: dict[str, str]
 ) -> None:
-    """Under a private name first: an interrupted pass leaves no torn file to be read."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as partial:
-        try:
-            np.savez(partial, rows=rows, vectors=vectors, unreadable=json.dumps(unreadable))
-            partial.close()
-            os.replace(partial.name, file)
-        finally:
-            Path(partial.name).unlink(missing_ok=True)
+    with whole_file(file) as partial:
+        np.savez(partial, rows=rows, vectors=vectors, unreadable=json.dumps(unreadable))

@@ -176,7 +176,7 @@ class TritonRuntime:
             raise GoldenMismatchError(
                 f"Triton at {self._url} serves {served} as {name}, not {self.space} of "
                 f"{manifest.reference} in {self.precision}: export its repository again with "
-                f"zoo export {manifest.reference} --triton, or change ZOO_PRECISION"
+                f"zoo export triton {manifest.reference}, or change ZOO_PRECISION"
             )
         if config.max_batch_size < 2:
             raise GoldenMismatchError(
