@@ -13,6 +13,7 @@ import typer
 from cli import complete
 from cli.console import stderr, warn
 from zoo.errors import ZooError
+from zoo.text import escaped
 
 if TYPE_CHECKING:
     from zoo.images import InputBlock, Pixels
@@ -38,9 +39,9 @@ def embed(
 ) -> None:
     """Embed every image of a folder into a Parquet file.
 
-    Columns: `path` (relative to the folder), `error` (why a file could not be read, else null) and
+    Columns: `path` (relative to the folder, a byte that is not UTF-8 as `\\xff`), `error` (why a file could not be read, else null) and
     `embedding` (unit length, null where there is an error). The file's metadata names `model`,
-    `space` and `variant`. Unreadable files are listed; exits with 1 only if no image can be read.
+    `space` and `variant`. What is no image by its content, and what cannot be read, is listed; exits with 1 only if no image can be read.
 
     Example: [bold]zoo embed ~/Pictures --out pictures.parquet[/bold]
     """
@@ -49,7 +50,7 @@ def embed(
 
     paths = _image_paths(folder)
     if not paths:
-        raise ZooError(f"{folder}: no images found (files ending in .jpg, .png, ...)")
+        raise ZooError(f"{folder}: no images found")
     with _whole_file(out) as partial:  # first: an output that cannot be written is known at once
         package = find_package(model) if model else builtin_package()
         runtime = open_runtime(package)
@@ -69,9 +70,15 @@ def embed(
 
 
 def _image_paths(folder: Path) -> list[Path]:
-    from training.data.sources import SUFFIXES  # noqa: PLC0415
+    """The images of a folder; what else lies there is listed."""
+    from sources import list_folder  # noqa: PLC0415
 
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = list_folder(folder)
+    for one in found.passed_over[:_LISTED]:
+        warn(f"{escaped(one.path)}: passed over: {one.reason}")
+    if found.passed_over:
+        warn(f"{len(found.passed_over)} files were passed over")
+    return [folder / entry.path for entry in found.entries]
 
 
 def _read_batches(paths: list[Path], block: "InputBlock", size: int) -> Iterator[list["Read"]]:
@@ -125,7 +132,7 @@ def _write(
     with pq.ParquetWriter(target, schema) as writer, Progress(*columns, console=stderr()) as bar:
         task = bar.add_task("", total=total)
         for batch in batches:
-            names = [path.relative_to(folder).as_posix() for path, _ in batch]
+            names = [escaped(path.relative_to(folder).as_posix()) for path, _ in batch]
             errors = [read if isinstance(read, str) else None for _, read in batch]
             failed |= {n: e for n, e in zip(names, errors, strict=True) if e is not None}
             squares = [read for _, read in batch if not isinstance(read, str)]

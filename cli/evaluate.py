@@ -88,7 +88,7 @@ def evaluate(
     Example: [bold]zoo evaluate runs/first --data labelled/ --protocol knn --protocol linear[/bold]
     """
     need("torch", "skimage", "matplotlib")
-    from training.data import DataError  # noqa: PLC0415
+    from sources import DataError  # noqa: PLC0415
     from training.evaluation import (  # noqa: PLC0415
         Options,
         baselines_of,

@@ -139,7 +139,7 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
     import numpy as np  # noqa: PLC0415
 
     from export.cost import PER_CLASS, Labelled  # noqa: PLC0415
-    from training.data import source_name  # noqa: PLC0415
+    from sources import source_name  # noqa: PLC0415
 
     read = list(_read(sources, block, _CALIBRATION + _MEASURED, None, _CLASSES))
     # A fifth of few images calibrates: what is measured on needs several a class.
@@ -175,7 +175,8 @@ def _read(
     """
     import numpy as np  # noqa: PLC0415
 
-    from training.data import DataError, list_entries, read_files  # noqa: PLC0415
+    import training.data  # noqa: F401, PLC0415 - torchvision's sets are sources
+    from sources import DataError, list_entries, read_files  # noqa: PLC0415
     from zoo.images import ImageError, read_square  # noqa: PLC0415
 
     rng = np.random.default_rng(0)

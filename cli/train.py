@@ -13,6 +13,7 @@ from cli import complete
 from cli.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
 
 if TYPE_CHECKING:
+    from sources import Listing
     from training.data import Packed
     from training.loop import Step
     from training.recipe import Recipe
@@ -90,8 +91,8 @@ def train(
     Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
     """
     need("torch", "lightning_fabric", "tensorboard")
+    from sources import DataError, list_entries, list_source  # noqa: PLC0415
     from training.checkpoint import check_resumable  # noqa: PLC0415
-    from training.data import DataError, list_entries  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
     from training.plan import Plan  # noqa: PLC0415
@@ -107,7 +108,9 @@ def train(
         # What cannot be trained is told before any image is decoded.
         for path in exclude_near or []:
             list_entries(path)
-        images = [len(list_entries(path, "train")) for path in data]
+        found = [list_source(path, "train") for path in data]
+        _list_passed_over(data, found)
+        images = [len(one.entries) for one in found]
         Plan(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
@@ -118,6 +121,16 @@ def train(
     if _is_first():
         warn(f"stopped and saved in {out}; the same command goes on from there")
     raise typer.Exit(INTERRUPTED)
+
+
+def _list_passed_over(data: list[Path], found: list["Listing"]) -> None:
+    if not _is_first():
+        return
+    for path, listing in zip(data, found, strict=True):
+        for one in listing.passed_over[:_LISTED]:
+            warn(f"  {escaped(one.path)}: {one.reason}")
+        if listing.passed_over:
+            warn(f"{path}: {len(listing.passed_over)} files were passed over")
 
 
 def _is_first() -> bool:
@@ -152,7 +165,8 @@ def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["P
 def _packed(path: Path, side: int, split: str | None) -> "Packed":
     from rich.progress import Progress  # noqa: PLC0415
 
-    from training.data import pack, source_name  # noqa: PLC0415
+    from sources import source_name  # noqa: PLC0415
+    from training.data import pack  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
     with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:

@@ -54,8 +54,10 @@ async def post_items(collection: Name, request: Request, state: Access) -> Json:
     """Images or vectors. An item whose id is there is replaced whole.
 
     Ids, labels ("" for none) and metadata (JSON) are repeated in the order of the images; what has
-    no id is given one. A file of an archive has its path there as its id, with `:` for `/`. All
-    good items are stored together; a bad one has its error, and 422 is for when all are bad.
+    no id is given one. A file of an archive has its path there as its id, with `:` for `/`, and the
+    innermost folder that holds it as its label, except a first folder named train, val, validation
+    or test; a file in no folder has no label. All good items are stored together; a bad one has its
+    error, and 422 is for when all are bad.
     """
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
     found = await find(state, collection)
@@ -189,14 +191,14 @@ async def _images(
             max_files=state.settings.max_items,
             max_bytes=state.settings.max_expanded_bytes,
         )
-        paths = [file.path for file in unpacked]
-        images: Sequence[bytes] = [file.content for file in unpacked]
-        drafts = [Draft(file.path.replace("/", ":"), file.label) for file in unpacked]
+        paths = unpacked.paths
+        images = unpacked.files.each(lambda file: file.content)
+        drafts = unpacked.files.each(lambda file: Draft(file.id, file.label))
     else:
-        images = form.files.get("images", ())
+        images = Results.of(form.files.get("images", ()))
         if not images:
             raise InvalidInputError("there are no images; send images, or an archive")
-        drafts = _drafts(form, len(images))
+        drafts = Results.of(_drafts(form, len(images)))
     work = ingest.prepare_images(embedder, collection, drafts, images, state.settings.max_pixels)
     return await while_connected(request, work), paths
 

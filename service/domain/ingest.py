@@ -44,8 +44,8 @@ class Stored:
 async def prepare_images(
     embedder: Embedder,
     collection: Collection,
-    drafts: Sequence[Draft],
-    images: Sequence[bytes],
+    drafts: Results[Draft],
+    images: Results[bytes],
     max_pixels: int,
 ) -> Results[NewItem]:
     """Embed images and make their thumbnails.
@@ -55,15 +55,15 @@ async def prepare_images(
     Raises:
         OverloadedError, UnavailableError: as `Embedder.embed` does.
     """
-    checked = _checked(Results.of(drafts), collection)
-    embedded = await embedder.embed(checked.each_at(lambda i, _: images[i]))
+    checked = _checked(drafts, collection)
+    embedded = await embedder.embed(checked.each_at(lambda i, _: images.good[i]))
 
     async def finish(i: int, found: Embedded) -> NewItem:
         draft = checked.good[i]
         if collection.keep == "nothing":
             return _item(draft, found.vector, found.digest)
         try:
-            files = await asyncio.to_thread(_files, images[i], collection.keep, max_pixels)
+            files = await asyncio.to_thread(_files, images.good[i], collection.keep, max_pixels)
         except ImageError as error:
             raise unreadable_image(error) from None
         return _item(draft, found.vector, found.digest, files)

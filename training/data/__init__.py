@@ -1,20 +1,8 @@
-"""Images on disk -> pixels in memory."""
+"""Images on disk -> pixels in memory. Importing it adds torchvision's sets to `sources`."""
 
-from training.data.entry import DataError, Entry
+from training.data import torchvision_sets  # noqa: F401 - registers itself
 from training.data.feed import Feed
 from training.data.near_duplicates import near_duplicates
 from training.data.packed import Packed, pack
-from training.data.sources import list_entries, read_files, source_digest, source_name
 
-__all__ = [
-    "DataError",
-    "Entry",
-    "Feed",
-    "Packed",
-    "list_entries",
-    "near_duplicates",
-    "pack",
-    "read_files",
-    "source_digest",
-    "source_name",
-]
+__all__ = ["Feed", "Packed", "near_duplicates", "pack"]

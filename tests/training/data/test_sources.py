@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.data import DataError, Entry, list_entries, read_files
+from sources import DataError, Entry, list_entries, read_files
 
 FILES = {"b/2.jpg": "b", "a/1.PNG": "a", "a/deep/3.webp": "a", "notes.txt": "", "top.bmp": ""}
 
