@@ -39,9 +39,10 @@ def embed(
 ) -> None:
     """Embed every image of a folder into a Parquet file.
 
-    Columns: `path` (relative to the folder, a byte that is not UTF-8 as `\\xff`), `error` (why a file could not be read, else null) and
-    `embedding` (unit length, null where there is an error). The file's metadata names `model`,
-    `space` and `variant`. What is no image by its content, and what cannot be read, is listed; exits with 1 only if no image can be read.
+    Columns: `path` (relative to the folder; bytes that are not UTF-8 escaped), `error` (why a file
+    could not be read, else null) and `embedding` (unit length, null where there is an error). The
+    file's metadata names `model`, `space` and `variant`. Content decides what is an image; what is
+    none, and what cannot be read, is listed. Exits with 1 only if no image can be read.
 
     Example: [bold]zoo embed ~/Pictures --out pictures.parquet[/bold]
     """

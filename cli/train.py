@@ -11,6 +11,7 @@ import typer
 
 from cli import complete
 from cli.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
+from zoo.text import escaped
 
 if TYPE_CHECKING:
     from sources import Listing

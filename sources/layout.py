@@ -32,10 +32,13 @@ NOT_LISTED = f"not listed in {TABLE}"
 
 @dataclass(frozen=True)
 class Placed:
-    """A file, its label and its split; "" for none."""
+    """A file, its label and its split ("" for none).
+
+    The label is None where nothing names one, and "" where a table says that there is none.
+    """
 
     path: str
-    label: str
+    label: str | None
     split: str
 
 
@@ -66,7 +69,7 @@ def by_folder(paths: Sequence[str]) -> list[Placed]:
     for path, whole, below in zip(paths, folders, inner, strict=True):
         split = split_name(below[0]) if below and below[0] in splits else ""
         named = below[1:] if split else whole
-        placed.append(Placed(path, class_name(named[-1]) if named else "", split))
+        placed.append(Placed(path, class_name(named[-1]) if named else None, split))
     return placed
 
 

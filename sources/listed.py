@@ -26,7 +26,9 @@ def list_members(source: Path, members: Iterable[Member]) -> Listing:
         placed = _by_table(heads, table, passed_over) if table else _by_folder(heads, passed_over)
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-    return Listing([Entry(p.path, escaped(p.label), escaped(p.split)) for p in placed], passed_over)
+    return Listing(
+        [Entry(p.path, escaped(p.label or ""), escaped(p.split)) for p in placed], passed_over
+    )
 
 
 def list_images(members: Iterable[Member]) -> Listing:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_PIXELS = 50_000_000
@@ -96,10 +96,12 @@ def square(photo: Photo, block: InputBlock) -> Pixels:
 
 
 def thumbnail(photo: Photo, side: int = 256) -> bytes:
-    """A JPEG of the whole image, upright, its longer side at most `side` pixels."""
-    small = photo.pixels.copy() if max(photo.pixels.size) <= side else photo.pixels
-    if small is photo.pixels:
-        small = ImageOps.contain(photo.pixels, (side, side), Image.Resampling.BICUBIC)
+    """A JPEG of the whole image, upright, its sides from 1 to `side` pixels."""
+    width, height = photo.pixels.size
+    share = min(1.0, side / max(width, height))
+    # The short side of a thin image would round to nothing.
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    small = photo.pixels.resize(size, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     _upright(small, photo.orientation).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
@@ -19,6 +18,7 @@ from service.errors import (
     invalid_item,
 )
 from service.results import Results
+from service.rules import exact_json
 from service.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -103,15 +103,15 @@ def media_type(request: Request, *, accepted: Sequence[str]) -> str:
     return given
 
 
-async def read_json(request: Request, model: type[Body]) -> Body:
+async def read_json(request: Request, model: type[Body], *, distinct: bool = False) -> Body:
     """The body as JSON of a certain shape.
 
     Raises:
-        MalformedError: not JSON.
+        MalformedError: not JSON; or, with `distinct`, an object in it names a member twice.
         ItemFailedError: JSON of another shape; the message names the first wrong place.
     """
     # In a thread: a body may hold millions of numbers.
-    return await asyncio.to_thread(_parsed, await request.body(), model)
+    return await asyncio.to_thread(_parsed, await request.body(), model, distinct)
 
 
 def each_valid(items: Sequence[Any], model: type[Body]) -> Results[Body]:
@@ -155,11 +155,12 @@ async def read_form(request: Request, settings: Settings) -> Form:
     return Form(texts, files)
 
 
-def _parsed(body: bytes, model: type[Body]) -> Body:
+def _parsed(body: bytes, model: type[Body], distinct: bool) -> Body:
     try:
-        return _valid(orjson.loads(body), model)
-    except orjson.JSONDecodeError as error:
+        content = exact_json.loads(body, distinct=distinct)
+    except ValueError as error:
         raise MalformedError(f"the body is not JSON: {error}") from None
+    return _valid(content, model)
 
 
 def _valid(content: Any, model: type[Body]) -> Body:

@@ -108,7 +108,7 @@ async def search_collection(collection: Name, request: Request, state: Access) -
         filter = None if text is None else filters.parse(text)
         aim = await _aim_at_image(request, state, collection, form)
     else:
-        body = await read_json(request, wire.SearchRequest)
+        body = await read_json(request, wire.SearchRequest, distinct=True)
         aim, k, filter = _aim(body), body.k, body.filter
     found, matches = await asyncio.to_thread(
         search,

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
-import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.api.answers import Json
@@ -15,15 +14,16 @@ from service.api.documentation import FILES, TEXTS, answer, request_body
 from service.api.problems import failed_item
 from service.domain import collections, ingest
 from service.domain.archives import read_archive
-from service.domain.ingest import Draft, Stored
+from service.domain.ingest import Draft, OnExisting, Prepared, Stored
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, TooLargeError
 from service.results import Results
+from service.rules import exact_json
 from service.search import filters
 from service.state import State
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item, NewItem
+from service.storage.items import Item
 from service.wire import collections as wire
 from service.wire.problems import FailedItem
 
@@ -36,12 +36,13 @@ ItemId = Annotated[str, Path(examples=["p-17"])]
 
 @router.post(
     "/items",
-    summary="Add or replace items",
+    summary="Add or change items",
     responses={200: answer(wire.ItemResults, "What became of each", wire.ITEM_RESULTS)},
     openapi_extra=request_body(
         json=wire.ItemsRequest,
         examples=wire.ITEMS_REQUESTS,
         form={
+            "on_existing": {"type": "string", "enum": list(get_args(OnExisting))},
             "ids": TEXTS,
             "labels": TEXTS,
             "metadata": TEXTS,
@@ -51,22 +52,30 @@ ItemId = Annotated[str, Path(examples=["p-17"])]
     ),
 )
 async def post_items(collection: Name, request: Request, state: Access) -> Json:
-    """Images or vectors. An item whose id is there is replaced whole.
+    """Images or vectors. `on_existing` says what becomes of an item whose id is there.
 
-    Ids, labels ("" for none) and metadata (JSON) are repeated in the order of the images; what has
-    no id is given one. A file of an archive has its path there as its id, with `:` for `/`, and the
-    innermost folder that holds it as its label, except a first folder named train, val, validation
-    or test; a file in no folder has no label. All good items are stored together; a bad one has its
-    error, and 422 is for when all are bad.
+    `merge`, the default, keeps what the request does not name: a label that is not sent stays, ""
+    or null clears it; metadata is a JSON merge patch (RFC 7396), in which null removes a key.
+    `replace` keeps nothing, `skip` everything. Thumbnail and original are of the image that was
+    sent with the vector: with another image, or another vector alone, they go.
+
+    Ids, labels ("" for none) and metadata (JSON, "" for nothing to change) are repeated in the
+    order of the images; what has no id is given one. All good items are stored together; a bad one
+    has its error, and 422 is for when all are bad. An item that is sent as it is already is
+    `unchanged`.
+
+    A file of an archive has its path there as its id, with `:` for `/`, and as its label the
+    innermost folder that holds it. A first folder named train, val, validation or test is a split
+    and no label. What lies in no folder has no label; with a labels.csv, that decides.
     """
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
     found = await find(state, collection)
     paths: Sequence[str] = ()
     if form:
-        prepared, paths = await _images(request, state, found)
+        prepared, on_existing, paths = await _images(request, state, found)
     else:
-        prepared = await _vectors(request, state, found)
-    results = await asyncio.to_thread(ingest.store, state.database, found, prepared)
+        prepared, on_existing = await _vectors(request, state, found)
+    results = await asyncio.to_thread(ingest.store, state.database, found, prepared, on_existing)
     results.require_some("no item could be stored; see errors for why")
     content: wire.ItemResults = {
         "collection": collection,
@@ -115,7 +124,8 @@ async def list_items(
 async def delete_items(collection: Name, request: Request, state: Access) -> Json:
     """Ids that are not there are passed over, so that a request can be repeated."""
     media_type(request, accepted=(JSON,))
-    body = await read_json(request, wire.DeleteRequest)
+    # {"not": .., "not": ..} would lose a condition, and remove more.
+    body = await read_json(request, wire.DeleteRequest, distinct=True)
     _check_count(len(body.ids or ()), state)
     deleted = await asyncio.to_thread(
         collections.delete_items, state.database, collection, ids=body.ids, filter=body.filter
@@ -145,7 +155,7 @@ async def patch_item(collection: Name, item: ItemId, request: Request, state: Ac
     """What is left out stays; metadata is a JSON merge patch."""
     media_type(request, accepted=(JSON, "application/merge-patch+json"))
     body = await read_json(request, wire.ItemChanges)
-    changes = body.model_dump(exclude_unset=True)
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
     changed = await asyncio.to_thread(
         collections.change_item, state.database, collection, item, changes
     )
@@ -174,14 +184,15 @@ async def get_thumbnail(collection: Name, item: ItemId, state: Access) -> Respon
 
 async def _images(
     request: Request, state: State, collection: Collection
-) -> tuple[Results[NewItem], Sequence[str]]:
-    """Items of a multipart body; and of an archive, the paths of its files."""
+) -> tuple[Results[Prepared], OnExisting, Sequence[str]]:
+    """Items of a multipart body; what to do where they are; and of an archive, its files' paths."""
     form = await read_form(request, state.settings)
-    form.expect(texts=("ids", "labels", "metadata"), files=("images", "archive"))
+    form.expect(texts=("on_existing", *_EACH), files=("images", "archive"))
+    on_existing = _on_existing(form)
     embedder = state.encoders.of_space(collection.space, f"the collection {collection.name!r}")
     paths: Sequence[str] = ()
     if archives := form.files.get("archive", ()):
-        if len(archives) > 1 or form.texts or "images" in form.files:
+        if len(archives) > 1 or form.texts.keys() & _EACH or "images" in form.files:
             raise InvalidInputError(
                 "give one archive alone, without images, ids, labels and metadata"
             )
@@ -199,43 +210,70 @@ async def _images(
         if not images:
             raise InvalidInputError("there are no images; send images, or an archive")
         drafts = Results.of(_drafts(form, len(images)))
-    work = ingest.prepare_images(embedder, collection, drafts, images, state.settings.max_pixels)
-    return await while_connected(request, work), paths
+    work = ingest.prepare_images(
+        state.database,
+        embedder,
+        collection,
+        drafts,
+        images,
+        state.settings.max_pixels,
+        on_existing,
+    )
+    return await while_connected(request, work), on_existing, paths
+
+
+_EACH = frozenset(("ids", "labels", "metadata"))
+"""Text fields that are repeated, once for each image."""
+
+
+def _on_existing(form: Form) -> OnExisting:
+    given = form.text("on_existing") or "merge"
+    for choice in get_args(OnExisting):
+        if given == choice:
+            return cast(OnExisting, choice)
+    raise InvalidInputError(f"on_existing is merge, replace or skip, not {given!r:.100}")
 
 
 def _drafts(form: Form, count: int) -> list[Draft]:
     none = [""] * count
     ids = form.each("ids", count, "images") or none
-    labels = form.each("labels", count, "images") or none
+    labels = form.each("labels", count, "images")
     metadata = form.each("metadata", count, "images") or none
     return [
-        Draft(item_id, label, _metadata(text))
-        for item_id, label, text in zip(ids, labels, metadata, strict=True)
+        Draft(ids[i], None if labels is None else labels[i], _metadata(metadata[i]))
+        for i in range(count)
     ]
 
 
 def _metadata(text: str) -> Any:
     """What a text field holds; what is not JSON is refused later, with the item it belongs to."""
     try:
-        return orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError:
-        return None
+        return exact_json.loads(text.encode()) if text else {}
+    except ValueError:
+        return text
 
 
-async def _vectors(request: Request, state: State, collection: Collection) -> Results[NewItem]:
+async def _vectors(
+    request: Request, state: State, collection: Collection
+) -> tuple[Results[Prepared], OnExisting]:
     body = await read_json(request, wire.ItemsEnvelope)
     check_space(body.space, collection.space, f"the collection {collection.name!r}")
     _check_count(len(body.items), state)
     if not body.items:
         raise InvalidInputError("there are no items; send at least one")
-    return await asyncio.to_thread(_prepared, body.items, collection)
+    return await asyncio.to_thread(_prepared, body.items, collection), body.on_existing
 
 
-def _prepared(given: Sequence[Any], collection: Collection) -> Results[NewItem]:
-    drafts = each_valid(given, wire.NewItem).each(
-        lambda one: (Draft(one.id, one.label, one.metadata), one.vector)
-    )
+def _prepared(given: Sequence[Any], collection: Collection) -> Results[Prepared]:
+    drafts = each_valid(given, wire.NewItem).each(lambda one: (_draft(one), one.vector))
     return ingest.prepare_vectors(collection, drafts)
+
+
+def _draft(item: wire.NewItem) -> Draft:
+    label = item.label
+    if label is None and "label" in item.model_fields_set:
+        label = ""  # null, which clears it
+    return Draft(item.id, label, item.metadata)
 
 
 def _check_count(count: int, state: State) -> None:

@@ -26,11 +26,11 @@ Examples = Results[Example]
 
 @dataclass(frozen=True)
 class _LabelledImage:
-    """An image to learn from; its id is None where it is to be made."""
+    """An image to learn from; its id is "" where it is to be made."""
 
     file: bytes
     label: str
-    id: str | None
+    id: str
 
 
 async def label_set(request: Request, state: State, head: Head | None) -> tuple[Origin, Examples]:
@@ -117,7 +117,7 @@ async def _labelled_images(form: Form, state: State) -> Results[_LabelledImage]:
     labels = form.each("labels", len(images), "images")
     if labels is None:
         raise InvalidInputError("there are no labels; repeat labels once for each of the images")
-    ids = form.each("ids", len(images), "images") or [None for _ in images]
+    ids = form.each("ids", len(images), "images") or [""] * len(images)
     return Results.of(map(_LabelledImage, images, labels, ids))
 
 
@@ -128,7 +128,7 @@ def _unpacked(archive: bytes, state: State) -> Results[_LabelledImage]:
         max_bytes=state.settings.max_expanded_bytes,
     )
     learned = unpacked.files.each(to_learn_from)
-    return learned.each(lambda file: _LabelledImage(file.content, file.label, file.id))
+    return learned.each(lambda file: _LabelledImage(file.content, file.label or "", file.id))
 
 
 def _from_vectors(items: Sequence[object], dim: int) -> Examples:

@@ -15,10 +15,14 @@ from sources.zip_files import Limits, Zip, open_zip
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """One file of an archive: its path there, its label and split ("" for none), its bytes."""
+    """One file of an archive: its path there, its label, its split and its bytes.
+
+    The label is None where nothing names one, and "" where a `labels.csv` says that there is none.
+    The split is "" for none.
+    """
 
     path: str
-    label: str
+    label: str | None
     split: str
     content: bytes
 

@@ -44,7 +44,7 @@ def put_collection(
     if len(metadata_schema or {}) > MAX_DECLARED:
         raise InvalidInputError(f"metadata_schema: at most {MAX_DECLARED} keys can be declared")
     manifest = encoders.get(model).manifest
-    created = collections.create_collection(
+    collection, created = collections.create_collection(
         database,
         name,
         model=manifest.reference,
@@ -53,7 +53,6 @@ def put_collection(
         keep=keep or "nothing",
         metadata_schema=metadata_schema or {},
     )
-    collection = collections.get_collection(database, name)
     given = {
         "model": (collection.space, manifest.space if model else None),
         "keep": (collection.keep, keep),

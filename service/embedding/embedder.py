@@ -3,13 +3,15 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from service import metrics
 from service.embedding.batcher import Batcher
@@ -29,6 +31,9 @@ from zoo.package import Package
 from zoo.runtimes import Runtime, least_cosine
 
 Vector = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,28 @@ class Embedded:
 
     vector: Vector
     digest: str
+
+
+def of_one_image(work: Callable[[], T]) -> T:
+    """What `work` makes of one image.
+
+    A decoder may fail in ways nobody foresaw; the images beside it have no part in that.
+
+    Raises:
+        ItemFailedError: whatever `work` raises.
+    """
+    try:
+        return work()
+    except ImageError as error:
+        raise unreadable_image(error) from None
+    except Exception as error:
+        log.exception("an image failed in a way it should not")
+        unforeseen = ImageError(
+            "corrupt",
+            "the image cannot be processed, and the gateway's log says why: save it again, as JPEG "
+            "or PNG",
+        )
+        raise unreadable_image(unforeseen) from error
 
 
 class Embedder:
@@ -127,10 +154,12 @@ class Embedder:
         loop = asyncio.get_running_loop()
         name = self.manifest.reference
         try:
-            digest, known, square = await loop.run_in_executor(self._decoders, self._prepare, data)
-        except ImageError as error:
-            metrics.FAILED.labels(name, error.kind).inc()
-            raise unreadable_image(error) from None
+            digest, known, square = await loop.run_in_executor(
+                self._decoders, of_one_image, lambda: self._prepare(data)
+            )
+        except ItemFailedError as failed:
+            metrics.FAILED.labels(name, failed.kind.removeprefix("image-")).inc()
+            raise
         vector = known
         if vector is None:
             assert square is not None

@@ -57,8 +57,11 @@ def create_collection(
     dim: int,
     keep: Keep,
     metadata_schema: Mapping[str, ValueType],
-) -> bool:
-    """Make an empty collection; False where one of that name is there, which stays as it is."""
+) -> tuple[Collection, bool]:
+    """Make an empty collection, or find the one of that name as it is; and whether it is new.
+
+    One transaction: whoever removes it at the same time does so before or after.
+    """
     values = {
         "name": name,
         "model": model,
@@ -69,12 +72,16 @@ def create_collection(
         "sequence": 0,
         "created_at": now(),
     }
-    try:
-        with writing(database) as connection:
-            connection.execute(insert(_collections).values(values))
-    except IntegrityError:
-        return False
-    return True
+    there = select(_collections.c.id).where(_collections.c.name == name).with_for_update()
+    with writing(database) as connection:
+        while connection.scalar(there) is None:
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(_collections).values(values))
+            except IntegrityError:
+                continue  # another made it at this moment, and may have removed it again
+            return find(connection, name), True
+        return find(connection, name), False
 
 
 def delete_collection(database: Engine, name: str) -> None:

@@ -98,23 +98,25 @@ def put_head(
         SpaceMismatchError: the head is there with another space.
         ConflictError: two examples have the same id, or an item of theirs is gone.
     """
+    there = select(_heads.c.id, _heads.c.space).where(_heads.c.name == name).with_for_update()
     with writing(database) as connection:
-        row = connection.execute(
-            select(_heads.c.id, _heads.c.space).where(_heads.c.name == name).with_for_update()
-        ).one_or_none()
-        if row is None:
-            head_id = _insert(connection, name, model, space, dim)
-        elif row.space == space:
-            head_id = row.id
-            connection.execute(delete(_labels).where(_labels.c.head_id == head_id))
-        else:
+        created = False
+        while (row := connection.execute(there).one_or_none()) is None:
+            try:
+                with connection.begin_nested():
+                    _insert(connection, name, model, space, dim)
+                    created = True
+            except IntegrityError:
+                continue  # another made it at this moment, and may have removed it again
+        if row.space != space:
             raise SpaceMismatchError(
                 f"the head {name!r} is of another model's space; delete it first, or choose "
                 "another name"
             )
-        _insert_examples(connection, head_id, examples)
-        _insert_version(connection, head_id, fitted)
-        return _find(connection, name), row is None
+        connection.execute(delete(_labels).where(_labels.c.head_id == row.id))
+        _insert_examples(connection, row.id, examples)
+        _insert_version(connection, row.id, fitted)
+        return _find(connection, name), created
 
 
 def delete_head(database: Engine, name: str) -> None:
@@ -245,27 +247,20 @@ def _missing(name: str) -> NotFoundError:
     return NotFoundError(f"there is no head {name!r}; make it with PUT /v1/heads/{name}")
 
 
-def _insert(connection: Connection, name: str, model: str, space: str, dim: int) -> int:
+def _insert(connection: Connection, name: str, model: str, space: str, dim: int) -> None:
     moment = now()
-    values = {
-        "name": name,
-        "model": model,
-        "space": space,
-        "dim": dim,
-        "live_version": 0,
-        "last_version": 0,
-        "created_at": moment,
-        "updated_at": moment,
-    }
-    try:
-        made: int = connection.execute(
-            insert(_heads).returning(_heads.c.id).values(values)
-        ).scalar_one()
-    except IntegrityError:
-        raise ConflictError(
-            f"the head {name!r} was made by another request at this moment; send it again"
-        ) from None
-    return made
+    connection.execute(
+        insert(_heads).values(
+            name=name,
+            model=model,
+            space=space,
+            dim=dim,
+            live_version=0,
+            last_version=0,
+            created_at=moment,
+            updated_at=moment,
+        )
+    )
 
 
 def _insert_examples(connection: Connection, head_id: int, given: Sequence[Example]) -> None:

@@ -1,12 +1,13 @@
 """Items in SQL. What takes an engine is one transaction, and blocks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -20,8 +21,8 @@ from sqlalchemy import (
     update,
 )
 
-from service.errors import NotFoundError
-from service.rules.metadata import scalars
+from service.errors import ItemError, ItemFailedError, NotFoundError
+from service.rules.metadata import INTEGERS, MAX_TEXT, Scalar, filter_values
 from service.storage import schema
 from service.storage.collections import Collection, lock, take_numbers
 from service.storage.database import reading, writing
@@ -48,7 +49,10 @@ class File:
 
 @dataclass(frozen=True, eq=False)
 class NewItem:
-    """An item to store; `vector` is float32 (dim,), unit length."""
+    """An item to store; `vector` is float32 (dim,), unit length.
+
+    digest: SHA-256 of the image file that the vector and the files are of, if there was one.
+    """
 
     id: str
     vector: Vectors
@@ -72,10 +76,30 @@ class Item:
     vector: Vectors | None = None
 
 
-def upsert(database: Engine, collection: Collection, new: Sequence[NewItem]) -> list[bool]:
-    """Store items, in place of those that have their ids; for each, whether it was created.
+Status = Literal["created", "updated", "unchanged", "skipped"]
 
-    All are stored, or none. Of an item that was there nothing remains but its place in the order.
+OnExisting = Callable[[NewItem, Item], NewItem | None]
+"""(item as sent, item that has its id) -> item as it shall be, or None to leave that one alone.
+
+What it raises as ItemFailedError is the error of that item.
+"""
+
+
+def replace_existing(new: NewItem, _: Item) -> NewItem:
+    """Of an item that was there nothing remains but its place in the order."""
+    return new
+
+
+def upsert(
+    database: Engine,
+    collection: Collection,
+    new: Sequence[NewItem],
+    on_existing: OnExisting = replace_existing,
+) -> list[Status | ItemError]:
+    """Store items of distinct ids in one transaction; in order, what became of each.
+
+    `on_existing` decides about those whose ids are there. One that would stay as it is, in its
+    picture, label and metadata, is left alone: it is no change to whoever follows the sequence.
 
     Raises:
         NotFoundError: the collection was removed meanwhile.
@@ -83,33 +107,40 @@ def upsert(database: Engine, collection: Collection, new: Sequence[NewItem]) -> 
     with writing(database) as connection:
         lock(connection, collection)
         known = keys_of(connection, collection, [item.id for item in new])
-        numbers = take_numbers(connection, collection, len(new))
-        moment = now()
-        rows: list[dict[str, Any]] = [
-            {
-                "collection_id": collection.id,
-                "item_id": item.id,
-                "label": item.label,
-                "metadata": item.metadata,
-                "digest": item.digest,
-                "sequence": number,
-                "created_at": moment,
-                "updated_at": moment,
-            }
-            for item, number in zip(new, numbers, strict=True)
-        ]
-        _update(
-            [{**row, "key": known[row["item_id"]]} for row in rows if row["item_id"] in known],
-            connection,
-        )
-        created = [row for row in rows if row["item_id"] not in known]
-        if created:
-            query = insert(_items).returning(_items.c.pk, sort_by_parameter_order=True)
-            made = connection.scalars(query, created)
-            known |= {row["item_id"]: pk for row, pk in zip(created, made, strict=True)}
-        _insert_parts(connection, collection, [known[item.id] for item in new], numbers, new)
-        fresh = {row["item_id"] for row in created}
-        return [item.id in fresh for item in new]
+        stored = by_keys(connection, collection, list(known.values()), vectors=True)
+        results: list[Status | ItemError] = []
+        fresh: list[NewItem] = []
+        changed: list[tuple[Item, NewItem]] = []
+        for item in new:
+            if item.id not in known:
+                fresh.append(item)
+                results.append("created")
+                continue
+            before = stored[known[item.id]]
+            try:
+                after = on_existing(item, before)
+            except ItemFailedError as failed:
+                results.append(failed.error)
+                continue
+            if after is None:
+                results.append("skipped")
+            elif _same_picture(after, before) and _same_words(after, before):
+                results.append("unchanged")
+            else:
+                changed.append((before, after))
+                results.append("updated")
+        if fresh or changed:
+            numbers = take_numbers(connection, collection, len(fresh) + len(changed))
+            _update(connection, collection, changed, numbers[: len(changed)])
+            _create(connection, collection, fresh, numbers[len(changed) :])
+        return results
+
+
+def of_same_picture(new: NewItem, stored: Item) -> NewItem:
+    """The item with the image file of the stored one, where it was sent with that one's vector."""
+    if new.digest is None and _close(new, stored):
+        return replace(new, digest=stored.digest)
+    return new
 
 
 def get_item(database: Engine, collection: Collection, item_id: str) -> Item:
@@ -292,28 +323,106 @@ def _this(collection: Collection, item_id: str) -> ColumnElement[bool]:
     return (_items.c.collection_id == collection.id) & (_items.c.item_id == item_id)
 
 
-def _update(rows: list[dict[str, Any]], connection: Connection) -> None:
-    """Overwrite items and drop their parts, which are inserted anew."""
-    if not rows:
+def _same_picture(new: NewItem, stored: Item) -> bool:
+    """Whether both are of one image file, or are vectors without one that agree."""
+    if new.digest is None and stored.digest is None:
+        return _close(new, stored)
+    return new.digest == stored.digest
+
+
+def _close(new: NewItem, stored: Item) -> bool:
+    """Whether the vectors are one, but for the rounding of sending it out and in again."""
+    assert stored.vector is not None
+    return bool(np.allclose(new.vector, stored.vector, rtol=0, atol=1e-6))
+
+
+def _same_words(new: NewItem, stored: Item) -> bool:
+    # As JSON: to Python 1, 1.0 and true are equal.
+    one, other = (
+        orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
+        for metadata in (new.metadata, stored.metadata)
+    )
+    return one == other and new.label == stored.label
+
+
+def _create(
+    connection: Connection, collection: Collection, new: Sequence[NewItem], numbers: Sequence[int]
+) -> None:
+    if not new:
+        return
+    moment = now()
+    rows: list[dict[str, Any]] = [
+        {
+            "collection_id": collection.id,
+            "item_id": item.id,
+            "label": item.label,
+            "metadata": item.metadata,
+            "digest": item.digest,
+            "sequence": number,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        for item, number in zip(new, numbers, strict=True)
+    ]
+    query = insert(_items).returning(_items.c.pk, sort_by_parameter_order=True)
+    keys = connection.scalars(query, rows).all()
+    _insert_pictures(connection, collection, keys, numbers, new)
+    _insert_values(
+        connection, collection, [(key, i.metadata) for key, i in zip(keys, new, strict=True)]
+    )
+
+
+def _update(
+    connection: Connection,
+    collection: Collection,
+    changed: Sequence[tuple[Item, NewItem]],
+    numbers: Sequence[int],
+) -> None:
+    """Overwrite items. The picture of one that keeps it, its vector and files, is not touched."""
+    if not changed:
         return
     names = ("label", "metadata", "digest", "sequence", "updated_at")
     change = update(_items).where(_items.c.pk == bindparam("key"))
+    moment = now()
     connection.execute(
         change.values({name: bindparam(f"new_{name}") for name in names}),
-        [{"key": row["key"], **{f"new_{name}": row[name] for name in names}} for row in rows],
+        [
+            {
+                "key": before.pk,
+                "new_label": after.label,
+                "new_metadata": after.metadata,
+                "new_digest": after.digest,
+                "new_sequence": number,
+                "new_updated_at": moment,
+            }
+            for (before, after), number in zip(changed, numbers, strict=True)
+        ],
     )
-    for some in _chunks([row["key"] for row in rows]):
-        for table in (_vectors, _values, _files):
+    pictures = [
+        (before.pk, number, after)
+        for (before, after), number in zip(changed, numbers, strict=True)
+        if not _same_picture(after, before)
+    ]
+    for some in _chunks([before.pk for before, _ in changed]):
+        connection.execute(delete(_values).where(_values.c.item_pk.in_(some)))
+    for some in _chunks([key for key, _, _ in pictures]):
+        for table in (_vectors, _files):
             connection.execute(delete(table).where(table.c.item_pk.in_(some)))
+    if pictures:
+        _insert_pictures(connection, collection, *zip(*pictures, strict=True))
+    _insert_values(
+        connection, collection, [(before.pk, after.metadata) for before, after in changed]
+    )
 
 
-def _insert_parts(
+def _insert_pictures(
     connection: Connection,
     collection: Collection,
     keys: Sequence[int],
     numbers: Sequence[int],
     new: Sequence[NewItem],
 ) -> None:
+    """The vectors of items, and their files."""
     vectors = [
         {
             "item_pk": key,
@@ -328,16 +437,9 @@ def _insert_parts(
         for key, item in zip(keys, new, strict=True)
         for file in item.files
     ]
-    if vectors:
-        connection.execute(insert(_vectors), vectors)
+    connection.execute(insert(_vectors), vectors)
     if files:
         connection.execute(insert(_files), files)
-    _insert_values(
-        connection, collection, [(key, item.metadata) for key, item in zip(keys, new, strict=True)]
-    )
-
-
-_COLUMNS = {str: "text", float: "number", bool: "boolean"}
 
 
 def _insert_values(
@@ -345,20 +447,27 @@ def _insert_values(
     collection: Collection,
     metadata: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> None:
-    empty = {"text": None, "number": None, "boolean": None}
     rows = [
-        {
-            "item_pk": key,
-            "collection_id": collection.id,
-            "key": name,
-            **empty,
-            _COLUMNS[type(value)]: value,
-        }
+        {"item_pk": key, "collection_id": collection.id, "key": name, **_columns(value)}
         for key, values in metadata
-        for name, value in scalars(values)
+        for name, value in filter_values(values)
     ]
     if rows:
         connection.execute(insert(_values), rows)
+
+
+def _columns(value: Scalar | None) -> dict[str, Scalar | None]:
+    """The columns of `item_values` that hold a scalar; see there."""
+    row: dict[str, Scalar | None] = dict.fromkeys(("text", "whole", "number", "boolean"))
+    if isinstance(value, bool):
+        row["boolean"] = value
+    elif isinstance(value, str):
+        row["text"] = value[: MAX_TEXT + 1]
+    elif isinstance(value, float):
+        row["number"] = value
+    elif value is not None and value in INTEGERS:  # others, once accepted, match no comparison
+        row["whole"] = value
+    return row
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -85,15 +85,20 @@ vectors = Table(
 item_values = Table(
     "item_values",
     metadata,
-    # One row for each scalar in an item's metadata, by which filters find the item. Long texts are
-    # left out (see service.rules.metadata): an index entry of PostgreSQL has at most 2,700 bytes.
+    # By which filters find the item: a row for each scalar in its metadata, in the column of its
+    # type; and one with none of them for a key that holds an object, or a list without scalars.
+    # Whole numbers and others are apart, as neither can hold all of the other exactly. Of a long
+    # text the beginning is here, a character more than any operand has, which decides every
+    # comparison: an index entry of PostgreSQL has at most 2,700 bytes.
     Column("pk", Key, primary_key=True, autoincrement=True),
     Column("item_pk", ForeignKey("items.pk", ondelete="CASCADE"), nullable=False, index=True),
     Column("collection_id", BigInteger, nullable=False),
     Column("key", Ordered, nullable=False),
     Column("text", Ordered),
+    Column("whole", BigInteger),
     Column("number", Double),
     Column("boolean", Boolean),
+    Index(None, "collection_id", "key", "whole"),
     Index(None, "collection_id", "key", "number"),
     Index(None, "collection_id", "key", "boolean"),
     Index(None, "collection_id", "key", "text"),

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from service.domain.ingest import OnExisting
 from service.rules.metadata import ValueType
 from service.storage.collections import Keep
+from service.storage.items import Status
 from service.wire.annotations import Numbers
 from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
 
@@ -18,7 +20,7 @@ Filter = dict[str, Any]
 FILTER = (
     '{"label": "cat"}, {"metadata.site": {"in": ["a", "b"]}}, {"metadata.year": {"gte": 2020}}, '
     '{"and"|"or": [..]}, {"not": {..}}, {"label": {"exists": true}}, {"id": ..}; '
-    "a missing key matches nothing but `not`"
+    "a missing key matches nothing but `not`; docs/filters.md of the distribution says all"
 )
 
 
@@ -71,14 +73,20 @@ class NewItem(_Input):
 
     id: str | None = Field(None, description="1 to 256 printable characters, no '/'; default: made")
     vector: list[float] = Field(description="`dim` numbers of any length; stored as unit length")
-    label: str | None = Field(None, description="up to 256 characters")
-    metadata: Metadata = Field(default_factory=dict)
+    label: str | None = Field(
+        None, description='up to 256 characters; absent: as it is; "" or null: none'
+    )
+    metadata: Metadata | None = Field(
+        default_factory=dict,
+        description="in merge a JSON merge patch (RFC 7396): null removes a key, or all",
+    )
 
 
 class ItemsRequest(_Input):
     """Items with vectors. Each is checked by itself."""
 
     space: str | None = Field(None, description="the space the vectors are of; checked if given")
+    on_existing: OnExisting = Field("merge", description="what becomes of items that are there")
     items: list[NewItem]
 
 
@@ -86,6 +94,7 @@ class ItemsEnvelope(_Input):
     """`ItemsRequest` before its items are looked at, so that a bad one fails alone."""
 
     space: str | None = None
+    on_existing: OnExisting = "merge"
     items: list[Any]
 
 
@@ -94,7 +103,7 @@ class StoredItem(TypedDict):
 
     index: Annotated[int, Field(description="place in the request")]
     id: str
-    status: Literal["created", "updated"]
+    status: Status
 
 
 class StoredFile(StoredItem):

@@ -185,6 +185,13 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def png(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def parts(files: list[bytes], name: str = "images") -> list[tuple[str, tuple[str, bytes, str]]]:
     """Files as httpx wants them for multipart."""
     return [(name, (f"{i}.jpg", data, "image/jpeg")) for i, data in enumerate(files)]

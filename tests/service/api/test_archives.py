@@ -41,7 +41,7 @@ def test_an_archive_with_a_folder_a_class(client: httpx.Client, make: Callable[.
     }
     assert labels(client, url) == expected
     repeated = check_answer(client.post(f"{url}/items", files=archive))["data"]
-    assert [item.get("status") for item in repeated] == ["updated"] * 3 + [None]
+    assert [item.get("status") for item in repeated] == ["unchanged"] * 3 + [None]
 
 
 def test_an_archive_with_a_table_of_labels(client: httpx.Client, make: Callable[..., str]) -> None:

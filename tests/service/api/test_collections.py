@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from tests.service.conftest import (
     on_both_databases,
     parts,
     photos,
+    png,
 )
 from tests.service.databases import postgres_server
 
@@ -94,8 +96,8 @@ def test_images_are_stored_with_ids_labels_and_metadata(
     assert (item["label"], item["metadata"]) == ("cat", {"n": 1})
     assert np.linalg.norm(item["vector"]) == pytest.approx(1, abs=1e-5)
     again = client.post(f"{url}/items", data={"ids": "a"}, files=parts(files[:1]))
-    assert check_answer(again)["data"] == [{"index": 0, "id": "a", "status": "updated"}]
-    assert labels(client, url) == {"a": None, second["id"]: None}
+    assert check_answer(again)["data"] == [{"index": 0, "id": "a", "status": "unchanged"}]
+    assert labels(client, url) == {"a": "cat", second["id"]: None}
 
 
 def test_one_bad_image_fails_alone(client: httpx.Client, make: Callable[..., str]) -> None:
@@ -435,3 +437,146 @@ def test_two_gateways_on_one_database_see_each_others_writes(
         assert {m["id"] for m in found} == set("cdef")
         assert two.delete(url).status_code == 204
         check_problem(one.post(f"{url}/search", json={"id": "b"}), 404)
+
+
+def test_an_image_of_any_shape_is_stored_beside_the_others(
+    client: httpx.Client, make: Callable[..., str]
+) -> None:
+    url = make(keep="original")
+    sizes = [(513, 1), (1, 513), (1, 5000), (5000, 1), (60_000, 1), (1, 1), (300, 2)]
+    files = [*photos("china", 1), *(png(Image.new("RGB", size, "red")) for size in sizes)]
+    fields = {"ids": [str(i) for i in range(len(files))]}
+    data = check_answer(client.post(f"{url}/items", data=fields, files=parts(files)))["data"]
+    assert [item["status"] for item in data] == ["created"] * len(files)
+    for i, (width, height) in enumerate(sizes, 1):
+        small = Image.open(io.BytesIO(client.get(f"{url}/items/{i}/thumbnail").content))
+        share = min(1, 256 / max(width, height))
+        assert small.size == (max(1, round(width * share)), max(1, round(height * share)))
+
+
+DEEP: list[Any] = [
+    '{"a":' * depth + "1" + "}" * depth for depth in (9, 254, 255, 256, 900, 1000)
+] + ['{"a":[' * depth + "1" + "]}" * depth for depth in (9, 200, 450)]
+WHOLE = [2**63, -(2**63) - 1, 2**64, 10**30, 10**300]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [(text, "nested deeper than 8") for text in DEEP]
+    + [(f'{{"n": {number}}}', "64 bits") for number in WHOLE],
+)
+def test_metadata_that_cannot_be_kept_is_the_error_of_its_item(
+    client: httpx.Client, make: Callable[..., str], dim: int, metadata: str, words: str
+) -> None:
+    url = make()
+    vector = json.dumps([1.0] * dim)
+    for item_id in "ab":
+        good = f'{{"id": "{item_id}", "vector": {vector}}}'
+        bad = f'{{"id": "x", "vector": {vector}, "metadata": {metadata}}}'
+        body = f'{{"items": [{good}, {bad}]}}'
+        headers = {"content-type": "application/json"}
+        answer = check_answer(client.post(f"{url}/items", content=body, headers=headers))
+        first, second = answer["data"]
+        assert first["id"] == item_id
+        assert words in second["error"]["detail"]
+    fields = {"ids": ["c", "x"], "metadata": ["", metadata]}
+    answer = check_answer(client.post(f"{url}/items", data=fields, files=parts(photos("china", 2))))
+    assert words in answer["data"][1]["error"]["detail"]
+    assert set(labels(client, url)) == {"a", "b", "c"}
+    patch = client.patch(f"{url}/items/a", content=f'{{"metadata": {metadata}}}', headers=headers)
+    check_problem(patch, 422, words)
+    deleted = client.post(
+        f"{url}/items:delete",
+        content=f'{{"filter": {{"metadata.n": {metadata}}}}}',
+        headers=headers,
+    )
+    assert deleted.status_code in (400, 422), deleted.text  # 400 where it cannot even be parsed
+
+
+def test_numbers_come_back_as_they_were_sent(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    numbers = "[9223372036854775807,-9223372036854775808,9007199254740993,0.1,1e300,5e-324,1.0,1]"
+    body = f'{{"items":[{{"id":"a","vector":{[1.0] * dim},"metadata":{{"n":{numbers}}}}}]}}'
+    headers = {"content-type": "application/json"}
+    check_answer(client.post(f"{url}/items", content=body, headers=headers))
+    text = client.get(f"{url}/items/a").text
+    assert repr(json.loads(text)["metadata"]["n"]) == repr(json.loads(numbers))
+
+
+def test_only_the_owner_that_is_named_is_deleted(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    rows = vectors(dim, "abc")["items"]
+    for row, owner in zip(rows, range(1234567890123456788, 1234567890123456791), strict=True):
+        row["metadata"] = {"owner": owner}
+    check_answer(client.post(f"{url}/items", json={"items": rows}))
+    body = {"filter": {"metadata.owner": 1234567890123456789}}
+    assert check_answer(client.post(f"{url}/items:delete", json=body))["deleted"] == 1
+    assert set(labels(client, url)) == {"a", "c"}
+
+
+def test_what_is_long_or_empty_is_there(
+    client: httpx.Client, make: Callable[..., str], dim: int
+) -> None:
+    url = make()
+    rows = vectors(dim, "abcdef")["items"]
+    values = ["https://example.org/" + "x" * 600, {}, [], {"by": "phone"}, None]
+    for row, value in zip(rows[:5], values, strict=True):
+        row["metadata"] = {"consent": value}
+    check_answer(client.post(f"{url}/items", json={"items": rows}))
+    body = {"filter": {"not": {"metadata.consent": {"exists": True}}}}
+    assert check_answer(client.post(f"{url}/items:delete", json=body))["deleted"] == 2
+    assert set(labels(client, url)) == set("abcd")
+
+
+@pytest.mark.parametrize(
+    ("filter", "status", "words"),
+    [
+        ("{}", 422, "every item"),
+        ('{"and": [{}]}', 422, "{} inside"),
+        ('{"or": [{"label": "dog"}, {}]}', 422, "{} inside"),
+        ('{"not": {}}', 422, "{} inside"),
+        ('{"not": {"not": {}}}', 422, "{} inside"),
+        ('{"and": [{"or": [{"and": [{}]}]}]}', 422, "{} inside"),
+        ('{"and": []}', 422, "list"),
+        ('{"metadata.x": {}}', 422, "no condition"),
+        ('{"not": {"label": "cat"}, "not": {"label": "dog"}}', 400, "'not' twice"),
+    ],
+)
+def test_an_empty_condition_is_refused_wherever_a_filter_is_taken(
+    client: httpx.Client, make: Callable[..., str], dim: int, filter: str, status: int, words: str
+) -> None:
+    url = make()
+    check_answer(client.post(f"{url}/items", json=vectors(dim, "ab", label="cat")))
+    headers = {"content-type": "application/json"}
+    body = f'{{"filter": {filter}}}'
+    check_problem(client.post(f"{url}/items:delete", content=body, headers=headers), status, words)
+    search = f'{{"id": "a", "filter": {filter}}}'
+    found = client.post(f"{url}/search", content=search, headers=headers)
+    image = parts(photos("china", 1), "image")
+    by_image = client.post(f"{url}/search", data={"filter": filter}, files=image)
+    page = client.get(f"{url}/items", params={"filter": filter})
+    if filter == "{}":
+        assert [m["id"] for m in check_answer(found)["matches"]] == ["b"]
+        assert len(check_answer(by_image)["matches"]) == len(check_answer(page)["data"]) == 2
+    else:
+        check_problem(found, status, words)
+        check_problem(by_image, 422, words)
+        check_problem(page, 422, words)
+    assert set(labels(client, url)) == {"a", "b"}
+
+
+def test_whoever_puts_a_collection_has_it_whoever_deletes_it(client: httpx.Client) -> None:
+    url = f"{ROOT}/contested"
+
+    def put_and_delete(_: int) -> tuple[int, int]:
+        return client.put(url, json={}).status_code, client.delete(url).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(put_and_delete, range(80)))
+    assert {put for put, _ in answers} <= {200, 201}
+    assert {deleted for _, deleted in answers} <= {204, 404}
+    assert [put for put, _ in answers].count(201) >= [d for _, d in answers].count(204)

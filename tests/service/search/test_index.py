@@ -102,8 +102,8 @@ def apply(
             NewItem(i, unit(int(generator.integers(10_000))), LABELS[generator.integers(3)])
             for i in step.ids
         ]
-        created = items.upsert(database, collection, new)
-        assert created == [item.id not in model for item in new]
+        statuses = items.upsert(database, collection, new)
+        assert [status == "created" for status in statuses] == [i.id not in model for i in new]
         model.update({item.id: (item.vector, item.label) for item in new})
     elif isinstance(step, Remove):
         deleted = items.delete_items(database, collection, ids=step.ids)

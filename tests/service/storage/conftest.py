@@ -34,8 +34,9 @@ def make_collection(
     database: Engine, name: str = "photos", dim: int = 4, **given: object
 ) -> Collection:
     values = {"model": "m@1", "space": SPACE, "keep": "nothing", "metadata_schema": {}, **given}
-    assert collections.create_collection(database, name, dim=dim, **values)  # type: ignore[arg-type]
-    return collections.get_collection(database, name)
+    collection, created = collections.create_collection(database, name, dim=dim, **values)  # type: ignore[arg-type]
+    assert created
+    return collection
 
 
 def some_items(ids: str, dim: int = 4, seed: int = 0, **given: object) -> list[NewItem]:

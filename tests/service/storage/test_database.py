@@ -3,16 +3,30 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert, inspect, select, text
+from sqlalchemy import (
+    Engine,
+    MetaData,
+    create_engine,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 
 from service.errors import UnavailableError
+from service.search import filters
 from service.storage import collections, items, schema
 from service.storage.database import (
     HEAD,
@@ -22,7 +36,9 @@ from service.storage.database import (
     reading,
     writing,
 )
-from tests.service.storage.conftest import make_collection, some_items
+from tests.service.storage.conftest import SPACE, make_collection, some_items
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
 def test_the_migrations_make_the_tables_of_the_schema(database: Engine) -> None:
@@ -45,6 +61,64 @@ def test_a_migrated_database_keeps_what_is_in_it(url: str) -> None:
     found, _ = items.scroll(second, collections.get_collection(second, "photos"))
     assert [item.id for item in found] == ["a", "b"]
     second.dispose()
+
+
+def test_what_filters_see_is_written_anew_from_a_database_of_0001(url: str) -> None:
+    """Its side table had whole numbers as floats, and no long texts, objects and empty lists."""
+    kept: list[dict[str, Any]] = [
+        {"n": [1234567890123456788, 2.5, True], "long": "x" * 600 + "🐈"},
+        {"n": 1234567890123456789, "place": {"city": "Bern", "tags": []}},
+        {"n": 2**64 - 1, "none": None},
+        *({"n": i} for i in range(1200)),
+    ]
+    engine = create_engine(make_url(url).set(drivername=DRIVERS[make_url(url).get_backend_name()]))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        tables = MetaData()
+        tables.reflect(connection)
+        moment = datetime(2026, 1, 31, tzinfo=UTC)
+        collection = {"name": "photos", "model": "m@1", "space": SPACE, "dim": 4, "keep": "nothing"}
+        more = {"metadata_schema": {}, "sequence": 1, "created_at": moment}
+        connection.execute(insert(tables.tables["collections"]).values(id=7, **collection, **more))
+        shared = {"collection_id": 7, "sequence": 1, "created_at": moment, "updated_at": moment}
+        connection.execute(
+            insert(tables.tables["items"]),
+            [{"item_id": str(i), "metadata": data, **shared} for i, data in enumerate(kept)],
+        )
+        pk = connection.scalar(text("SELECT min(pk) FROM items"))
+        lossy = {"item_pk": pk, "collection_id": 7, "key": "n", "number": 1.2345678901234568e18}
+        connection.execute(insert(tables.tables["item_values"]), [lossy])
+    engine.dispose()
+
+    migrated = open_database(url)
+    photos = collections.get_collection(migrated, "photos")
+
+    def found(filter: Any) -> list[str]:
+        where = filters.condition(filter, photos)
+        return [item.id for item in items.scroll(migrated, photos, where=where)[0]]
+
+    assert found({"metadata.n": 1234567890123456788}) == ["0"]
+    assert found({"metadata.n": 1234567890123456789}) == ["1"]
+    assert found({"metadata.n": {"in": [2.5, 1199]}}) == ["0", "1202"]
+    assert found({"metadata.n": True}) == ["0"]
+    assert found({"metadata.long": {"exists": True}}) == ["0"]
+    assert found({"metadata.long": {"gt": "x" * 512}}) == ["0"]
+    assert found({"metadata.place": {"exists": True}}) == ["1"]
+    assert found({"metadata.place.city": "Bern"}) == ["1"]
+    assert found({"metadata.place.tags": {"exists": True}}) == ["1"]
+    assert found({"metadata.none": {"exists": True}}) == []
+    # A number that is no longer accepted is there, and compares with nothing.
+    assert found({"not": {"metadata.n": {"lt": 2**62}}, "metadata.n": {"exists": True}}) == ["2"]
+    assert found({"metadata.n": {"gt": 2**62}}) == []
+    stored, _ = items.scroll(migrated, photos, limit=3)
+    assert [item.metadata for item in stored] == kept[:3]
+    with reading(migrated) as connection:
+        rows = connection.scalar(select(func.count()).select_from(schema.item_values))
+    assert rows == 4 + 4 + 1 + 1200
+    migrated.dispose()
 
 
 def test_opening_a_migrated_database_does_not_load_alembic(tmp_path: Path) -> None:

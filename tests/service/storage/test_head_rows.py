@@ -1,5 +1,8 @@
 """Heads in SQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from sqlalchemy import Engine
@@ -104,3 +107,16 @@ def test_a_removed_head_is_gone(database: Engine) -> None:
         with pytest.raises(NotFoundError, match="'h'"):
             call(database, "h")
     assert put(database, {"z": "cat"})[1]
+
+
+def test_whoever_puts_a_head_has_it_whoever_else_puts_or_deletes_it(database: Engine) -> None:
+    def put_and_delete(_: int) -> bool:
+        _head, created = put(database, {"a": "cat"})
+        with suppress(NotFoundError):
+            head_rows.delete_head(database, "h")
+        return created
+
+    with ThreadPoolExecutor(6) as pool:
+        assert any(pool.map(put_and_delete, range(60)))
+    with pytest.raises(NotFoundError):
+        head_rows.get_head(database, "h")

@@ -1,6 +1,7 @@
 """Items in SQL."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def count(database: Engine, table: str) -> int:
 def test_an_item_comes_back_as_it_was_given(database: Engine) -> None:
     collection = make_collection(database)
     (given,) = some_items("a", label="Katze 🐈", metadata={"n": 1, "x": [True, "é", {"y": None}]})
-    assert items.upsert(database, collection, [given]) == [True]
+    assert items.upsert(database, collection, [given]) == ["created"]
     item = items.get_item(database, collection, "a")
     assert (item.id, item.label, item.metadata) == ("a", given.label, given.metadata)
     assert item.vector is not None
@@ -38,9 +39,9 @@ def test_an_item_that_is_sent_again_is_replaced_whole(database: Engine) -> None:
     picture = File("thumbnail", "image/jpeg", b"...")
     first, second = some_items("aa", seed=1)
     rich = NewItem("a", first.vector, "cat", {"site": "n"}, "d" * 64, [picture])
-    assert items.upsert(database, collection, [rich, *some_items("b")]) == [True, True]
+    assert items.upsert(database, collection, [rich, *some_items("b")]) == ["created", "created"]
     bare = NewItem("a", second.vector)
-    assert items.upsert(database, collection, [*some_items("c"), bare]) == [True, False]
+    assert items.upsert(database, collection, [*some_items("c"), bare]) == ["created", "updated"]
     item = items.get_item(database, collection, "a")
     assert (item.label, item.metadata, item.digest) == (None, {}, None)
     np.testing.assert_array_equal(item.vector, second.vector)
@@ -88,8 +89,8 @@ def test_many_values_at_once(database: Engine) -> None:
     collection = make_collection(database, dim=1)
     one = np.ones(1, np.float32)
     new = [NewItem(str(i), one, metadata={"n": i}) for i in range(2500)]
-    assert all(items.upsert(database, collection, new))
-    assert not any(items.upsert(database, collection, new))
+    assert set(items.upsert(database, collection, new)) == {"created"}
+    assert set(items.upsert(database, collection, new)) == {"unchanged"}
     pages, after = [], 0
     more = True
     while more:
@@ -137,3 +138,16 @@ def test_a_change_that_fails_changes_nothing(database: Engine) -> None:
     with pytest.raises(ValueError, match="cat"):
         items.change_item(database, collection, "a", refuse)
     assert collections.get_collection(database, "photos").sequence == 1
+
+
+def test_what_is_sent_as_it_is_takes_no_number_and_tells_no_index(database: Engine) -> None:
+    collection = make_collection(database)
+    new = some_items("ab", label="cat", metadata={"n": 1})
+    items.upsert(database, collection, new)
+    assert items.upsert(database, collection, new) == ["unchanged", "unchanged"]
+    assert collections.get_collection(database, "photos").sequence == 2
+    relabelled = [replace(new[0], label="dog"), new[1]]
+    assert items.upsert(database, collection, relabelled) == ["updated", "unchanged"]
+    assert collections.get_collection(database, "photos").sequence == 3
+    with reading(database) as connection:
+        assert list(items.vectors_after(connection, collection, 2)) == []
