@@ -55,8 +55,8 @@ def split_name(text: str) -> str:
 
 def _rows(text: str) -> Iterator[Row]:
     skipped = 0
-    while (line := text.partition("\n")[0]) and _is_no_header(line):
-        text, skipped = text[len(line) + 1 :], skipped + 1
+    while text and _is_no_header(text.partition("\n")[0]):
+        text, skipped = text.partition("\n")[2], skipped + 1
     columns, delimiter = _header(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     next(reader)

@@ -12,7 +12,7 @@ ACCEPTED = {
     "ASCII with a space": "a cat",
     "a macOS screenshot": "Screenshot 2026-11-25 at 9.41.07\u202fAM.png",
     "other spaces": "a\u00a0b\u2009c\u3000d",
-    "Persian with a non-joiner": "می\u200cخواهم",
+    "Persian with a non-joiner": "می\u200cخواهم",  # noqa: RUF001
     "Hindi with a joiner": "क्\u200dष",
     "a family": "\U0001f468\u200d\U0001f469\u200d\U0001f467",
     "an emoji with a variation selector": "\u2764\ufe0f",
