@@ -36,7 +36,7 @@ def places(*paths: str) -> dict[str, tuple[str | None, str]]:
         {"train/test/1.png": ("test", "train")},
         {"  /1.png": ("", ""), " cat /2.png": ("cat", "")},
     ],
-    ids=lambda expected: ", ".join(expected),
+    ids=", ".join,
 )
 def test_a_path_says_class_and_split(expected: dict[str, tuple[str | None, str]]) -> None:
     assert places(*expected) == expected
