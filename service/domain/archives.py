@@ -11,6 +11,7 @@ from sources.layout import Placed, by_folder, by_table, find_table, item_id
 from sources.members import CLUTTER
 from sources.table import read_table
 from sources.zip_files import Limits, Zip, open_zip
+from zoo.text import escaped
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,22 @@ def read_archive(data: bytes, *, max_files: int, max_bytes: int) -> Unpacked:
 
 
 def to_learn_from(file: LabelledFile) -> LabelledFile:
-    """The file, if a head may learn from it: it is of the split train, or of none.
+    """The file, if a head may learn from it: it has a label, and is of the split train or of none.
 
     Raises:
-        ItemFailedError: it is of another split.
+        ItemFailedError: it has no label, or is of another split.
     """
-    if file.split in ("", "train"):
-        return file
-    raise invalid_item(
-        f"it is of the split {file.split!r}, and a head learns from train alone: leave it out, or "
-        "rename its folder"
-    )
+    if file.split not in ("", "train"):
+        raise invalid_item(
+            f"{file.path!r} is of the split {file.split!r}, and a head learns from train alone: "
+            "leave it out, or rename its folder"
+        )
+    if not file.label:
+        raise invalid_item(
+            f"{file.path!r} has no label: put it into a folder named after its class, or name the "
+            "class in labels.csv"
+        )
+    return file
 
 
 def _unpacked(archive: Zip) -> Unpacked:
@@ -107,7 +113,7 @@ def _failed(archive: Zip) -> Iterator[PassedOver]:
 
 def _file(archive: Zip, one: Placed | PassedOver) -> LabelledFile:
     if isinstance(one, PassedOver):
-        raise invalid_item(one.reason)
+        raise invalid_item(f"{escaped(one.path)!r}: {one.reason}")
     try:
         return LabelledFile(one.path, one.label, one.split, archive.image(one.path))
     except TooMuchError:

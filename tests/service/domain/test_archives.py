@@ -56,6 +56,9 @@ def test_a_head_learns_from_train_and_from_what_has_no_split() -> None:
         assert to_learn_from(file) == file
     with pytest.raises(ItemFailedError, match="of the split 'val'"):
         to_learn_from(LabelledFile("a/1.jpg", "a", "val", PNG))
+    for label in (None, ""):
+        with pytest.raises(ItemFailedError, match=r"'1\.jpg' has no label"):
+            to_learn_from(LabelledFile("1.jpg", label, "", PNG))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_what_is_wrong_with_one_file_is_its_own_error() -> None:
     assert "line 3: '1.png' is listed twice, first in line 2" in told["1.png"]
     assert "line 4: there is no file '../b'" in told["../b"]
     assert "line 5: there is no file" in told["a/2.png"]
-    assert told["left.png"] == "not listed in labels.csv"
+    assert told["left.png"] == "'left.png': not listed in labels.csv"
 
 
 @settings(deadline=None)
