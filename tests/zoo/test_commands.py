@@ -124,6 +124,23 @@ def test_verify_tells_whole_from_damaged(make_package):
     zoo("verify", code=2)
 
 
+def test_embed_tells_images_by_content_under_any_name(make_package, photos, tmp_path):
+    make_package()
+    folder = tmp_path / "names"
+    folder.mkdir()
+    jpeg = (photos / "b.jpg").read_bytes()
+    for name in (b"bad\xff.jpg", b"a.HEIC", b"b.jfif", b"c", b".hidden.jpg"):
+        (folder / os.fsdecode(name)).write_bytes(jpeg)
+    (folder / "notes.txt").write_bytes(b"words")
+    out = tmp_path / "out.parquet"
+    done = zoo("embed", folder, "--out", out, "--model", "tiny")
+    rows = pq.read_table(out).to_pylist()
+    assert {row["path"] for row in rows} == {r"bad\xff.jpg", "a.HEIC", "b.jfif", "c"}
+    assert all(row["embedding"] for row in rows)
+    assert "notes.txt: passed over: not an image" in done.stderr
+    assert "2 files were passed over" in done.stderr
+
+
 def test_embed_writes_every_image_and_lists_the_unreadable(make_package, photos, tmp_path):
     package = read_package(make_package())
     out = tmp_path / "out.parquet"
