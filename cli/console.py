@@ -24,12 +24,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON on standard out
 
 _EXTRAS = {
     "faiss": "cpu",
-    "onnxruntime": "cpu",
-    "onnx": "export",
     "onnxscript": "export",
     "torch": "train",
-    "openvino": "openvino",
-    "tritonclient": "triton",
     "lightning_fabric": "train",
     "matplotlib": "train",
     "skimage": "train",
@@ -77,7 +73,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             _fail(_explained(error))
         except ImportError as error:
             name = (error.name or "").partition(".")[0]
-            if name not in _EXTRAS:
+            if _extra_of(name) is None:
                 raise
             _fail(missing(name))
         except KeyboardInterrupt:
@@ -109,8 +105,15 @@ def need(*modules: str) -> None:
 
 def missing(module: str) -> str:
     """What to say when an optional module cannot be imported."""
-    extra = _EXTRAS[module]
+    extra = _extra_of(module)
     return f"this needs {module}, which is not installed: pip install 'encoder-zoo[{extra}]'"
+
+
+def _extra_of(module: str) -> str | None:
+    from zoo.runtimes.table import RUNTIMES  # noqa: PLC0415
+
+    extras = {name: kind.extra for kind in RUNTIMES.values() for name in kind.modules}
+    return (_EXTRAS | extras).get(module)
 
 
 def _explained(error: OSError) -> str:

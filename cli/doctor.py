@@ -4,14 +4,11 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from cli.console import AsJson, print_json, stdout
-
-if TYPE_CHECKING:
-    from zoo.runtimes.protocol import Device
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -21,12 +18,12 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: [bold]zoo doctor[/bold]
     """
+    from zoo.runtimes.table import RUNTIMES  # noqa: PLC0415
+
     checks: dict[str, Callable[[], dict[str, Any]]] = {
         "machine": _machine,
         "gpu": _gpu,
-        "onnxruntime": _onnxruntime,
-        "openvino": _openvino,
-        "triton client": _triton,
+        **{name: kind.probe for name, kind in RUNTIMES.items()},
         "tensorrt": _tensorrt,
         "search": _search,
         "store": _store,
@@ -66,51 +63,6 @@ def _gpu() -> dict[str, Any]:
     if run.returncode:
         return {"state": f"nvidia-smi fails: {(run.stdout + run.stderr).strip()}"}
     return {"devices": run.stdout.strip().splitlines()}
-
-
-def _onnxruntime() -> dict[str, Any]:
-    from zoo.errors import RuntimeUnavailableError  # noqa: PLC0415
-    from zoo.runtimes.onnx import check_installed, devices  # noqa: PLC0415
-
-    try:
-        name = check_installed()
-    except RuntimeUnavailableError as error:
-        return {"problem": str(error)}
-    found = {"package": f"{name} {_version(name)}", "devices": list(devices())}
-    if not found["devices"]:
-        return found | {"problem": "it cannot be imported: install it again"}
-    unusable = [device for device in devices() if not _runs_on(device)]
-    if unusable:
-        found["do not load"] = f"{', '.join(unusable)} (the lines above say why)"
-    return found
-
-
-def _runs_on(device: "Device") -> bool:
-    """Whether a session can be had there; what ONNX Runtime lacks for it, it prints."""
-    from zoo.runtimes import Execution, open_onnx  # noqa: PLC0415
-    from zoo.store import builtin_package  # noqa: PLC0415
-
-    if device == "cpu":
-        return True
-    return f"-{device}-" in open_onnx(builtin_package(), Execution(device=device)).variant
-
-
-def _openvino() -> dict[str, Any]:
-    try:
-        import openvino  # noqa: PLC0415
-    except ImportError:
-        return {
-            "state": "not installed: pip install 'encoder-zoo[openvino]' (faster on processors)"
-        }
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return {"version": _version("openvino"), "processor": sorted(capabilities)}
-
-
-def _triton() -> dict[str, Any]:
-    version = _version("tritonclient")
-    if version is None:
-        return {"state": "not installed: pip install 'encoder-zoo[triton]'"}
-    return {"version": version}
 
 
 def _tensorrt() -> dict[str, Any]:

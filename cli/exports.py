@@ -13,10 +13,10 @@ from cli.console import known_errors, need, stderr, stdout, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from export.cost import Labelled
-    from export.quantize import Progress
+    from export.variant_cost import Labelled
     from zoo.images import InputBlock, Pixels
     from zoo.manifest import Lowered, Precision
+    from zoo.progress import Progress
 
 _CALIBRATION, _MEASURED = 512, 2000
 """Images that int8 takes its ranges from, and images that the cost of a variant is measured on."""
@@ -138,7 +138,7 @@ def _samples(sources: list[Path], block: "InputBlock") -> tuple["Pixels", "Label
     """Images for the ranges, and others with labels to measure on."""
     import numpy as np  # noqa: PLC0415
 
-    from export.cost import PER_CLASS, Labelled  # noqa: PLC0415
+    from export.variant_cost import PER_CLASS, Labelled  # noqa: PLC0415
     from sources import source_name  # noqa: PLC0415
 
     read = list(_read(sources, block, _CALIBRATION + _MEASURED, None, _CLASSES))

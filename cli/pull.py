@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
     from zoo.catalog import CatalogEntry
-    from zoo.download import Progress
+    from zoo.download import TransferProgress
     from zoo.package import Package
     from zoo.registry import Demands
 
@@ -74,7 +74,7 @@ def _from_registry(
     name: str,
     demands: "Demands",
     client: "httpx.Client",
-    progress: "Progress",
+    progress: "TransferProgress",
     or_none: bool,
 ) -> "Package | None":
     from zoo.catalog import find  # noqa: PLC0415
@@ -100,7 +100,7 @@ def _from_catalog(
     demands: "Demands",
     accept_licence: bool,
     client: "httpx.Client",
-    progress: "Progress",
+    progress: "TransferProgress",
 ) -> "Package":
     from zoo.catalog import find  # noqa: PLC0415
     from zoo.download import pull_entry  # noqa: PLC0415

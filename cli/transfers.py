@@ -12,7 +12,7 @@ from cli.console import stderr, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.download import Progress
+    from zoo.download import TransferProgress
 
 _SMALL = 10_000_000
 
@@ -51,7 +51,7 @@ def need_registry(given: str | None) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator["Progress"]:
+def progress_bar() -> Iterator["TransferProgress"]:
     """Bytes, rate and time left on a terminal; a line a file elsewhere."""
     if not sys.stderr.isatty():
         yield _Lines()

@@ -86,8 +86,7 @@ def _proven(package: "Package", way: "Execution") -> dict[str, Any]:
     try:
         runtime, parity = open_as_asked(package, way)
     except RuntimeUnavailableError as error:
-        where = "" if way.device == "cpu" else f"{way.device}-"
-        return {"variant": f"{way.runtime}-{where}{way.precision}", "skipped": str(error)}
+        return {"variant": way.variant, "skipped": str(error)}
     return {"variant": runtime.variant} | parity.model_dump()
 
 

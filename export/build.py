@@ -8,7 +8,7 @@ from torch import Tensor
 
 from export.card import render_card
 from export.golden import golden_vectors
-from export.graph import write_graph
+from export.graph import export_graph
 from zoo.encoders import ServedEncoder
 from zoo.images import Pixels
 from zoo.manifest import (
@@ -56,7 +56,7 @@ def write_encoder(
     save_file(stored, folder / WEIGHTS)
     architecture, layer, block = served.encoder.architecture, served.layer, served.block
     space = space_digest(tensor_digests(folder / WEIGHTS), architecture, layer, block)
-    write_graph(
+    export_graph(
         served,
         folder / WEIGHTS,
         folder / GRAPH,

@@ -20,13 +20,13 @@ from tritonclient.grpc import model_config_pb2
 
 from cli import exports
 from export.build import write_manifest
-from export.cost import Labelled, check_labelled, measure_cost
-from export.lower import fold_norms, write_whole
-from export.quantize import _quantise, _run, quantise
+from export.precisions import fold_norms, write_whole
 from export.triton import Serving, write_repository
+from export.variant_cost import Labelled, check_labelled, measure_cost
 from zoo.archive import report
 from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
+from zoo.graphs.quantize import _quantise, _run, quantise
 from zoo.images import InputBlock
 from zoo.package import Package, read_package, verify
 from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden

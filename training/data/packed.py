@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +21,10 @@ import numpy.typing as npt
 
 from sources import DataError, Entry, list_entries, read_files, source_digest, source_name
 from zoo.images import ImageError, InputBlock, decode, square
+from zoo.progress import Progress
 
 if TYPE_CHECKING:  # what reads images alone need not have PyTorch
     from training.data.gpu_jpeg import Decoder
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and their total."""
 
 LARGE_SET = 100_000
 """Images from which on a GPU decodes; fewer take a CPU some minutes, once."""

@@ -19,8 +19,8 @@ from zoo.images import ImageError, InputBlock, Pixels, read_square
 from zoo.package import Package
 
 Floats = npt.NDArray[np.float32]
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with the name of the stage, how much of it is done, and of how much."""
 
 _BATCH = 256
 
@@ -62,7 +62,7 @@ def embed_source(
     source: Path,
     entries: list[Entry],
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Features:
     """Features of the entries of a folder or tar, read from `cache` where it has them.
 
@@ -114,7 +114,7 @@ def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:
 
 
 def _embed_all(
-    embedder: Embedder, source: Path, entries: list[Entry], progress: Progress | None
+    embedder: Embedder, source: Path, entries: list[Entry], progress: StageProgress | None
 ) -> tuple[npt.NDArray[np.int64], Floats, dict[str, str]]:
     """Rows of the entries that could be read (in order), their vectors, and the others' reasons."""
     rows: list[int] = []

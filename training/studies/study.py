@@ -17,8 +17,8 @@ import torch
 from matplotlib.axes import Axes
 from pydantic import BaseModel, ConfigDict
 
+from heads.few_label_accuracy import interval
 from heads.interval import wilson
-from heads.trials import interval
 from training.data import Packed
 from training.evaluation.finetune import centre_views
 from training.evaluation.linear import linear_accuracy
