@@ -12,6 +12,7 @@ RUN touch README.md LICENSE && /opt/zoo/bin/pip install -c constraints.txt '.[cp
 COPY README.md LICENSE ./
 COPY export export
 COPY heads heads
+COPY sources sources
 COPY service service
 COPY training training
 COPY zoo zoo
