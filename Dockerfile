@@ -10,8 +10,10 @@ RUN python -m venv /opt/zoo
 COPY pyproject.toml constraints.txt ./
 RUN touch README.md LICENSE && /opt/zoo/bin/pip install -c constraints.txt '.[cpu,postgres,triton]'
 COPY README.md LICENSE ./
+COPY cli cli
 COPY export export
 COPY heads heads
+COPY sources sources
 COPY service service
 COPY training training
 COPY zoo zoo

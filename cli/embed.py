@@ -36,14 +36,23 @@ def embed(
 
     Example: [bold]zoo embed ~/Pictures --out pictures.parquet[/bold]
     """
-    from zoo.embed_folder import embed_folder  # noqa: PLC0415
+    from sources import list_folder  # noqa: PLC0415
+    from zoo.embed_files import embed_files, written_name  # noqa: PLC0415
+    from zoo.errors import ZooError  # noqa: PLC0415
     from zoo.store import builtin_package, find_package  # noqa: PLC0415
 
     package = find_package(model) if model else builtin_package()
-    with steps("embedding") as progress:
-        result = embed_folder(folder, out, package, batch, progress)
-    _list("could not be read", result.failed)
-    _list("passed over", result.passed_over)
+    found = list_folder(folder)
+    passed_over = {written_name(one.path): one.reason for one in found.passed_over}
+    try:
+        if not found.entries:
+            raise ZooError(f"{folder}: no images found")
+        paths = [entry.path for entry in found.entries]
+        with steps("embedding") as progress:
+            result = embed_files(folder, paths, out, package, batch, progress)
+        _list("could not be read", result.failed)
+    finally:
+        _list("passed over", passed_over)
     tell(f"{result.embeddings} embeddings written to {out}")
 
 

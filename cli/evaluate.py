@@ -88,7 +88,7 @@ def evaluate(
     """
     need("train")
     from export.build import record_metrics  # noqa: PLC0415
-    from training.data import DataError  # noqa: PLC0415
+    from sources import DataError  # noqa: PLC0415
     from training.evaluation import (  # noqa: PLC0415
         Options,
         baselines_of,

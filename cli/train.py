@@ -13,6 +13,7 @@ from cli import complete
 from cli.console import INTERRUPTED, answer, known_errors, need, stderr, stdout, tell, warn
 
 if TYPE_CHECKING:
+    from sources import Listing
     from training.data import Packed
     from training.loop import Step
 
@@ -89,7 +90,7 @@ def train(
     Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
     """
     need("train")
-    from training.data import DataError  # noqa: PLC0415
+    from sources import DataError  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
     from training.prepare import check_trainable, read_sources  # noqa: PLC0415
@@ -102,7 +103,8 @@ def train(
             settings = settings.model_copy(update={"epochs": epochs})
         begin = find_package(start) if start else None
         exclude = exclude_near or []
-        check_trainable(settings, data, exclude, out, int(os.environ.get("WORLD_SIZE", "1")))
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        _list_passed_over(data, check_trainable(settings, data, exclude, out, processes))
         cache = zoo_home() / "cache" / "packed"
         with _reading() as watch:
             sources = read_sources(data, exclude, settings.stored_side, cache, watch)
@@ -115,6 +117,16 @@ def train(
     if _is_first():
         warn(f"stopped and saved in {out}; the same command goes on from there")
     raise typer.Exit(INTERRUPTED)
+
+
+def _list_passed_over(data: list[Path], found: list["Listing"]) -> None:
+    if not _is_first():
+        return
+    for path, listing in zip(data, found, strict=True):
+        for one in listing.passed_over[:_LISTED]:
+            warn(f"  {one.path}: {one.reason}")
+        if listing.passed_over:
+            warn(f"{path}: {len(listing.passed_over)} files were passed over")
 
 
 def _is_first() -> bool:

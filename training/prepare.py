@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from sources import Listing, list_entries, list_source
 from training.checkpoint import check_resumable
-from training.data import Packed, leave_out_near, list_entries, pack
+from training.data import Packed, leave_out_near, pack
 from training.plan import Plan
 from training.recipe import Recipe
 
@@ -25,8 +26,8 @@ class Watch(Protocol):
 
 def check_trainable(
     recipe: Recipe, data: Sequence[Path], exclude_near: Sequence[Path], run: Path, processes: int
-) -> None:
-    """That training can begin, or go on, before any image is decoded.
+) -> list[Listing]:
+    """That training can begin, or go on, before any image is decoded; what each source has.
 
     Raises:
         DataError: a source cannot be used.
@@ -35,7 +36,9 @@ def check_trainable(
     check_resumable(run, recipe)
     for source in exclude_near:
         list_entries(source)
-    Plan(recipe, [len(list_entries(source, "train")) for source in data], processes)
+    listings = [list_source(source, "train") for source in data]
+    Plan(recipe, [len(listing.entries) for listing in listings], processes)
+    return listings
 
 
 def read_sources(

@@ -45,7 +45,7 @@ def plan(
 
 
 def _calibration(data: list[Path], package: "Package") -> "Pixels":
-    from training.data import DataError, sample_squares  # noqa: PLC0415
+    from sources import DataError, sample_squares  # noqa: PLC0415
 
     with known_errors(DataError):
         return sample_squares(data, package.manifest.input, _CALIBRATION)

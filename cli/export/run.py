@@ -51,8 +51,9 @@ def run(
     need("export")
     from pydantic import ValidationError  # noqa: PLC0415
 
+    import training.data  # noqa: F401, PLC0415 - torchvision's sets are sources too
     from export.package import Serving, export_run  # noqa: PLC0415
-    from training.data import DataError, sample_squares  # noqa: PLC0415
+    from sources import DataError, sample_squares  # noqa: PLC0415
     from zoo.encoders import last_stage, trained_size  # noqa: PLC0415
     from zoo.images import InputBlock  # noqa: PLC0415
     from zoo.manifest import Layer  # noqa: PLC0415

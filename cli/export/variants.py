@@ -34,9 +34,10 @@ def variants(
     wanted = _checked(precision)
     if "bf16" in wanted:
         need("openvino")
+    import training.data  # noqa: F401, PLC0415 - torchvision's sets are sources too
     from export.samples import CALIBRATION, CLASSES, MEASURED, divide_samples  # noqa: PLC0415
     from export.variants import export_variants  # noqa: PLC0415
-    from training.data import DataError, sample_labelled, source_name  # noqa: PLC0415
+    from sources import DataError, sample_labelled, source_name  # noqa: PLC0415
     from zoo.store import find_package, next_version  # noqa: PLC0415
 
     if Path(model).is_dir():

@@ -73,7 +73,8 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
     """From labelled images, an archive of them, vectors, or a collection's labelled items.
 
     What the head had before is replaced, and the version fitted now is the one that answers. Bad
-    items are left out and have their error; at least two classes must remain.
+    items are left out and have their error; at least two classes must remain. Where an archive has
+    splits, the head learns from train alone; files of other splits have an error that says so.
     """
     before = await _find_if_there(state, head)
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART

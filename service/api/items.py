@@ -60,9 +60,13 @@ async def post_items(collection: Name, request: Request, state: Access) -> Json:
     sent with the vector: with another image, or another vector alone, they go.
 
     Ids, labels ("" for none) and metadata (JSON, "" for nothing to change) are repeated in the
-    order of the images; what has no id is given one. A file of an archive has its path there as its
-    id, with `:` for `/`. All good items are stored together; a bad one has its error, and 422 is
-    for when all are bad. An item that is sent as it is already is `unchanged`.
+    order of the images; what has no id is given one. All good items are stored together; a bad one
+    has its error, and 422 is for when all are bad. An item that is sent as it is already is
+    `unchanged`.
+
+    A file of an archive has its path there as its id, with `:` for `/`, and as its label the
+    innermost folder that holds it. A first folder named train, val, validation or test is a split
+    and no label. What lies in no folder has no label; with a labels.csv, that decides.
     """
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
     found = await find(state, collection)
@@ -198,14 +202,14 @@ async def _images(
             max_files=state.settings.max_items,
             max_bytes=state.settings.max_expanded_bytes,
         )
-        paths = [file.path for file in unpacked]
-        images: Sequence[bytes] = [file.content for file in unpacked]
-        drafts = [Draft(file.path.replace("/", ":"), file.label or "") for file in unpacked]
+        paths = unpacked.paths
+        images = unpacked.files.each(lambda file: file.content)
+        drafts = unpacked.files.each(lambda file: Draft(file.id, file.label))
     else:
-        images = form.files.get("images", ())
+        images = Results.of(form.files.get("images", ()))
         if not images:
             raise InvalidInputError("there are no images; send images, or an archive")
-        drafts = _drafts(form, len(images))
+        drafts = Results.of(_drafts(form, len(images)))
     work = ingest.prepare_images(
         state.database,
         embedder,

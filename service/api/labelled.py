@@ -10,9 +10,9 @@ from fastapi import Request
 from service.api.bodies import Form, each_valid, read_form, read_json
 from service.api.callers import while_connected
 from service.domain import labels
-from service.domain.archives import read_archive
+from service.domain.archives import read_archive, to_learn_from
 from service.domain.labels import Origin, distinct, example
-from service.embedding.embedder import Embedder
+from service.embedding.embedder import Embedded, Embedder
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, TooLargeError, invalid_item
 from service.results import Results
@@ -25,12 +25,12 @@ Examples = Results[Example]
 
 
 @dataclass(frozen=True)
-class _LabelledImages:
-    """Three lists of one length; an id is None where it is to be made."""
+class _LabelledImage:
+    """An image to learn from; its id is "" where it is to be made."""
 
-    files: Sequence[bytes]
-    labels: Sequence[str]
-    ids: Sequence[str | None]
+    file: bytes
+    label: str
+    id: str
 
 
 async def label_set(request: Request, state: State, head: Head | None) -> tuple[Origin, Examples]:
@@ -96,17 +96,17 @@ async def label_changes_json(
 
 async def _embedded(request: Request, state: State, form: Form, embedder: Embedder) -> Examples:
     images = await _labelled_images(form, state)
-    embedded = await while_connected(request, embedder.embed(Results.of(images.files)))
-    return distinct(
-        embedded.each_at(
-            lambda i, one: example(
-                images.ids[i] or uuid.uuid4().hex, images.labels[i], one.vector, one.digest
-            )
-        )
-    )
+    files = images.each(lambda image: image.file)
+    embedded = await while_connected(request, embedder.embed(files))
+
+    def labelled(i: int, one: Embedded) -> Example:
+        image = images.good[i]
+        return example(image.id or uuid.uuid4().hex, image.label, one.vector, one.digest)
+
+    return distinct(embedded.each_at(labelled))
 
 
-async def _labelled_images(form: Form, state: State) -> _LabelledImages:
+async def _labelled_images(form: Form, state: State) -> Results[_LabelledImage]:
     images, archives = form.files.get("images", ()), form.files.get("archive", ())
     if archives:
         if len(archives) > 1 or images or "labels" in form.texts or "ids" in form.texts:
@@ -117,21 +117,18 @@ async def _labelled_images(form: Form, state: State) -> _LabelledImages:
     labels = form.each("labels", len(images), "images")
     if labels is None:
         raise InvalidInputError("there are no labels; repeat labels once for each of the images")
-    ids = form.each("ids", len(images), "images")
-    return _LabelledImages(images, labels, ids or [None for _ in images])
+    ids = form.each("ids", len(images), "images") or [""] * len(images)
+    return Results.of(map(_LabelledImage, images, labels, ids))
 
 
-def _unpacked(archive: bytes, state: State) -> _LabelledImages:
-    files = read_archive(
+def _unpacked(archive: bytes, state: State) -> Results[_LabelledImage]:
+    unpacked = read_archive(
         archive,
         max_files=state.settings.max_items,
         max_bytes=state.settings.max_expanded_bytes,
     )
-    return _LabelledImages(
-        [file.content for file in files],
-        [file.label or "" for file in files],
-        [file.path.replace("/", ":") for file in files],
-    )
+    learned = unpacked.files.each(to_learn_from)
+    return learned.each(lambda file: _LabelledImage(file.content, file.label or "", file.id))
 
 
 def _from_vectors(items: Sequence[object], dim: int) -> Examples:

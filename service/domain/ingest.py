@@ -69,8 +69,8 @@ async def prepare_images(
     database: Engine,
     embedder: Embedder,
     collection: Collection,
-    drafts: Sequence[Draft],
-    images: Sequence[bytes],
+    drafts: Results[Draft],
+    images: Results[bytes],
     max_pixels: int,
     on_existing: OnExisting,
 ) -> Results[Prepared]:
@@ -81,7 +81,7 @@ async def prepare_images(
     Raises:
         OverloadedError, UnavailableError: as `Embedder.embed` does.
     """
-    checked = _checked(Results.of(drafts), collection)
+    checked = _checked(drafts, collection)
     skipped: dict[int, Prepared] = {}
     if on_existing == "skip":
         ids = [draft.id or "" for draft in checked.values]
@@ -90,13 +90,14 @@ async def prepare_images(
             i: Stored(draft.id, "skipped") for i, draft in checked.good.items() if draft.id in there
         }
     wanted = {i: draft for i, draft in checked.good.items() if i not in skipped}
-    embedded = await embedder.embed(Results(wanted, checked.errors).each_at(lambda i, _: images[i]))
+    files_of = Results(wanted, checked.errors).each_at(lambda i, _: images.good[i])
+    embedded = await embedder.embed(files_of)
 
     async def finish(i: int, found: Embedded) -> Prepared:
         if collection.keep == "nothing":
             return _ready(wanted[i], found.vector, found.digest)
         files = await asyncio.to_thread(
-            of_one_image, lambda: _files(images[i], collection.keep, max_pixels)
+            of_one_image, lambda: _files(images.good[i], collection.keep, max_pixels)
         )
         return _ready(wanted[i], found.vector, found.digest, files)
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from export.variant_cost import check_labelled
 from PIL import Image
 
 from export.samples import divide_samples
-from training.data import sample_labelled
+from export.variant_cost import check_labelled
+from sources import sample_labelled
 from zoo.images import InputBlock
 
 

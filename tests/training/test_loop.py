@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from sources import Entry
 from training.augment import Augmentation
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import Step, TrainingError, train
 from training.methods import SimCLR
 from training.recipe import Phase, Recipe
@@ -149,7 +150,8 @@ import sys
 from pathlib import Path
 import numpy as np
 import torch
-from training.data import Entry, Packed
+from sources import Entry
+from training.data import Packed
 from training.loop import train
 from training.recipe import Recipe
 folder = Path(sys.argv[1])

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from sources import Entry
 from training.augment import Augmentation
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import TrainingError, train
 from training.precision import has_bfloat16
 from training.recipe import Recipe

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from sources import Entry
 from training import loop
-from training.data import Entry, Packed
+from training.data import Packed
 from training.journal import Step
 from training.optimizers import build_optimizer
 from training.recipe import Recipe

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from training.data.entry import DataError, Entry
-from training.data.sources import list_entries, read_files, source_digest, source_name
+from sources import DataError, Entry, list_entries, read_files, source_digest, source_name
 from zoo.images import ImageError, InputBlock, decode, square
 from zoo.progress import Progress
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.data.entry import DataError, Entry
+from sources import DataError, Entry, Kind, Listing, register
 
 _PREFIX = "torchvision:"
 _SPLITS = ("train", "val", "test")
@@ -27,7 +27,12 @@ def set_root(source: Path) -> Path:
     return _parsed(source)[1]
 
 
-def list_set(source: Path, split: str | None) -> list[Entry]:
+def set_files(source: Path, _: list[Entry]) -> list[Path]:
+    """The files at the top of that folder."""
+    return sorted(set_root(source).iterdir())
+
+
+def list_set(source: Path, split: str | None) -> Listing:
     """An entry an image, its path the split and its number in it; of all splits without `split`.
 
     Raises:
@@ -40,7 +45,7 @@ def list_set(source: Path, split: str | None) -> list[Entry]:
         if images is not None:
             labels = _labels(images)
             entries += [Entry(f"{name}/{i:09d}", label, name) for i, label in enumerate(labels)]
-    return entries
+    return Listing(entries, [])
 
 
 def read_set(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]:
@@ -55,6 +60,9 @@ def read_set(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]:
             yield index, b""
         else:
             yield index, buffer.getvalue()
+
+
+register(Kind("torchvision", is_torchvision, list_set, read_set, files=set_files, title=set_name))
 
 
 def _parsed(source: Path) -> tuple[str, Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.data import DataError, Entry, read_files, source_digest, source_name
+from sources import DataError, Entry, read_files, source_digest, source_name
 from zoo.encoders import Run
 from zoo.files import whole_file
 from zoo.images import ImageError, InputBlock, Pixels, read_square

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heads.few_label_accuracy import few_label_accuracies, interval
-from training.data import DataError
+from sources import DataError
 from training.evaluation.features import Features
 from training.evaluation.results import Accuracy, Difference
 from training.evaluation.task import Task

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from training.data import DataError, Entry, Packed, pack, source_name
+from sources import DataError, Entry, source_name
+from training.data import Packed, pack
 from training.evaluation.features import Embedder
 from training.evaluation.finetune import (
     SCHEDULES,

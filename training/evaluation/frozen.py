@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from heads.interval import wilson
-from training.data import DataError
+from sources import DataError
 from training.evaluation.features import Features
 from training.evaluation.knn import knn_accuracy
 from training.evaluation.linear import PAPER, SPREAD, Labels, Penalties, linear_accuracy

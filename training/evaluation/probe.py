@@ -18,8 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor
 
+from sources import DataError, Entry, source_name
 from training.augment import OPERATORS, Augmentation, OperatorName, apply_operators, random_views
-from training.data import DataError, Entry, pack, source_name
+from training.data import pack
 from training.evaluation.frozen import check_division, split_accuracy
 from training.evaluation.models import device, recipe_of
 from training.evaluation.results import Accuracy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import DataError, Entry, list_entries, source_name
+from sources import DataError, Entry, list_entries, source_name
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from training.data import Entry
+from sources import Entry
 from training.evaluation.features import Embedder, Features, StageProgress, embed_source, gather
 from training.evaluation.sets import Division, LabelledSet
 

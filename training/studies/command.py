@@ -7,7 +7,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from training.data import DataError, Packed, pack
+from sources import DataError
+from training.data import Packed, pack
 from training.loop import TrainingError
 from training.studies.scales import Scale, Size
 from training.studies.study import StoppedError, Study

@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 import heads
-from training.data import list_entries, read_files, source_name
+from sources import list_entries, read_files, source_name
 from zoo.architectures import Stage
 from zoo.encoders import Encoder, ServedEncoder, encoder_from_run, fit_representation, read_run
 from zoo.images import ImageError, InputBlock, read_square

@@ -1,6 +1,5 @@
 """Uploaded archives: what is read, and what is refused."""
 
-import io
 import struct
 import zipfile
 
@@ -8,48 +7,58 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.archives import LabelledFile, read_archive
-from service.errors import InvalidInputError, TooLargeError
+from service.domain.archives import LabelledFile, Unpacked, read_archive, to_learn_from
+from service.errors import InvalidInputError, ItemFailedError, TooLargeError
+from tests.sources.files import JPEG, PNG, zipped
 
 
-def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def read(data: bytes, max_files: int = 100, max_bytes: int = 10_000) -> list[LabelledFile]:
+def read(data: bytes, max_files: int = 100, max_bytes: int = 10_000) -> Unpacked:
     return read_archive(data, max_files=max_files, max_bytes=max_bytes)
 
 
+def errors(unpacked: Unpacked) -> dict[str, str]:
+    return {unpacked.paths[i]: error.detail for i, error in unpacked.files.errors.items()}
+
+
 names = st.text("abcäß 1_", min_size=1, max_size=8).filter(lambda name: name.strip() == name)
+contents = st.sampled_from([PNG, JPEG, b"", b"words"])
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.tuples(names, names), st.binary(max_size=50), min_size=1, max_size=10))
+@given(st.dictionaries(st.tuples(names, names), contents, min_size=1, max_size=10))
 def test_a_folder_is_a_class(files: dict[tuple[str, str], bytes]) -> None:
     given_ = {f"{folder}/{name}.jpg": data for (folder, name), data in files.items()}
-    expected = [LabelledFile(p, p.split("/")[0], data) for p, data in given_.items()]
-    assert read(zipped(given_)) == expected
+    expected = [LabelledFile(p, p.split("/")[0], "", data) for p, data in given_.items()]
+    assert read(zipped(given_)).files.values == expected
     nested = zipped({f"top/{path}": data for path, data in given_.items()})
-    assert [file.label for file in read(nested)] == [file.label for file in expected]
+    assert [file.label for file in read(nested).files.values] == [one.label for one in expected]
 
 
 def test_a_labels_csv_is_followed_from_where_it_lies() -> None:
     table = "\ufeffpath,label,split\nb.jpg,cat,train\nx/a.jpg,,train\n"
-    files = {"set/x/a.jpg": b"A", "set/labels.csv": table.encode(), "set/b.jpg": b"B"}
-    assert read(zipped(files)) == [
-        LabelledFile("set/b.jpg", "cat", b"B"),
-        LabelledFile("set/x/a.jpg", None, b"A"),
+    files = {"set/x/a.jpg": PNG, "set/labels.csv": table.encode(), "set/b.jpg": JPEG}
+    assert read(zipped(files)).files.values == [
+        LabelledFile("set/b.jpg", "cat", "train", JPEG),
+        LabelledFile("set/x/a.jpg", "", "train", PNG),
     ]
 
 
-def test_what_systems_add_is_left_out() -> None:
+def test_what_systems_add_is_left_out_and_can_be_listed() -> None:
     clutter = ["__MACOSX/a/._1.jpg", "a/.DS_Store", "a/Thumbs.db", ".git/x", "a/desktop.ini"]
-    data = zipped({"a/1.jpg": b"1", "a/": b"", **dict.fromkeys(clutter, b"x")})
-    assert read(data) == [LabelledFile("a/1.jpg", "a", b"1")]
+    found = read(zipped({"a/1.jpg": PNG, "a/": b"", **dict.fromkeys(clutter, b"x")}))
+    assert found.files.values == [LabelledFile("a/1.jpg", "a", "", PNG)]
+    assert [one.path for one in found.passed_over] == clutter
+
+
+def test_a_head_learns_from_train_and_from_what_has_no_split() -> None:
+    for split in ("train", ""):
+        file = LabelledFile("a/1.jpg", "a", split, PNG)
+        assert to_learn_from(file) == file
+    with pytest.raises(ItemFailedError, match="of the split 'val'"):
+        to_learn_from(LabelledFile("a/1.jpg", "a", "val", PNG))
+    for label in (None, ""):
+        with pytest.raises(ItemFailedError, match=r"'1\.jpg' has no label"):
+            to_learn_from(LabelledFile("1.jpg", label, "", PNG))
 
 
 @pytest.mark.parametrize(
@@ -64,11 +73,7 @@ def test_paths_that_lead_outside_are_refused(path: str) -> None:
     ("files", "words"),
     [
         ({}, "no file"),
-        ({"1.jpg": b"x"}, "no folder"),
         ({"labels.csv": b"file,class\n", "a/1.jpg": b""}, "path and label"),
-        ({"labels.csv": b"path,label\na/2.jpg,cat\n", "a/1.jpg": b""}, "line 2: there is no"),
-        ({"labels.csv": b"path,label\n../b,cat\n", "a/1.jpg": b""}, "leads out"),
-        ({"labels.csv": b"path,label\n1,c\n1,d\n", "1": b""}, "twice"),
         ({"labels.csv": b"path,label\n\xff,cat\n", "a/1.jpg": b""}, "UTF-8"),
         ({"labels.csv": b'path,label\n"a,cat\n', "a/1.jpg": b""}, "CSV"),
         ({"labels.csv": b"path,label\n", "x/labels.csv": b"path,label\n"}, "there can be one"),
@@ -77,6 +82,17 @@ def test_paths_that_lead_outside_are_refused(path: str) -> None:
 def test_archives_that_cannot_be_meant(files: dict[str, bytes], words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         read(zipped(files))
+
+
+def test_what_is_wrong_with_one_file_is_its_own_error() -> None:
+    table = b"path,label\n1.png,c\n1.png,d\n../b,cat\na/2.png,cat\n"
+    found = read(zipped({"labels.csv": table, "1.png": PNG, "left.png": PNG}))
+    assert found.files.values == [LabelledFile("1.png", "c", "", PNG)]
+    told = errors(found)
+    assert "line 3: '1.png' is listed twice, first in line 2" in told["1.png"]
+    assert "line 4: there is no file '../b'" in told["../b"]
+    assert "line 5: there is no file" in told["a/2.png"]
+    assert told["left.png"] == "'left.png': not listed in labels.csv"
 
 
 @settings(deadline=None)
@@ -89,14 +105,14 @@ def test_bytes_that_are_no_zip(data: bytes) -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_damaged_zips_are_read_or_refused(data: st.DataObject) -> None:
-    whole = bytearray(zipped({"a/1.jpg": b"hello" * 20, "b/2.jpg": b"x"}, zipfile.ZIP_DEFLATED))
+    whole = bytearray(zipped({"a/1.jpg": PNG * 3, "b/2.jpg": b"x"}, zipfile.ZIP_DEFLATED))
     for _ in range(3):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
-        files = read(bytes(whole))
+        found = read(bytes(whole))
     except (InvalidInputError, TooLargeError):
         return
-    assert files
+    assert found.paths
 
 
 def test_more_files_than_allowed() -> None:
@@ -114,17 +130,23 @@ def test_what_unpacks_to_too_much_is_refused() -> None:
         read(several)
 
 
+def test_what_is_no_image_is_not_unpacked() -> None:
+    found = read(zipped({"a/1": bytes(9000), "a/2": PNG}), max_bytes=10_000)
+    assert [len(file.content) for file in found.files.values] == [64, len(PNG)]
+
+
 def test_sizes_that_are_made_up_do_not_help() -> None:
-    bomb = bytearray(zipped({"a/1": bytes(100_000)}, zipfile.ZIP_DEFLATED))
+    bomb = bytearray(zipped({"a/1": PNG + bytes(100_000)}, zipfile.ZIP_DEFLATED))
     directory = bomb.rindex(b"PK\x01\x02")
-    bomb[directory + 24 : directory + 28] = struct.pack("<I", 10)
-    with pytest.raises((TooLargeError, InvalidInputError)):
-        read(bytes(bomb), max_bytes=50)
+    bomb[directory + 24 : directory + 28] = struct.pack("<I", 100)
+    found = read(bytes(bomb), max_bytes=150)
+    assert "'a/1' cannot be unpacked" in errors(found)["a/1"]
 
 
-def test_an_encrypted_archive() -> None:
-    data = bytearray(zipped({"a/1": b"x"}))
+def test_an_encrypted_file() -> None:
+    data = bytearray(zipped({"a/1": b"x", "a/2": PNG}))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(signature) + offset] |= 1
-    with pytest.raises(InvalidInputError, match="password"):
-        read(bytes(data))
+    found = read(bytes(data))
+    assert [file.path for file in found.files.values] == ["a/2"]
+    assert "password" in errors(found)["a/1"]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.data import Entry, Feed, Packed
+from sources import Entry
+from training.data import Feed, Packed
 
 
 def source(crops, n: int, seed: int) -> Packed:

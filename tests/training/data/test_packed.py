@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from training.data import DataError, gpu_jpeg, pack, packed
+from sources import DataError
+from training.data import gpu_jpeg, pack, packed
 from zoo.images import InputBlock, decode, read_square
 
 

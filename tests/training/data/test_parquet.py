@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from training.data import DataError, Entry, list_entries, pack, read_files
+from sources import DataError, Entry, list_entries, read_files
+from training.data import pack
 
 
 @pytest.fixture(scope="module")

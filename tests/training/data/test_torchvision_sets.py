@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import DataError, list_entries, pack, read_files
+from sources import DataError, list_entries, read_files
+from training.data import pack
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sources import Entry
 from training.augment import Augmentation
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import train
 from training.methods import SimCLRSettings
 from training.recipe import Recipe

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from heads.few_label_accuracy import interval, random_draws
-from training.data import DataError, list_entries
+from sources import DataError, list_entries
 from training.evaluation import (
     Embedder,
     Evaluation,

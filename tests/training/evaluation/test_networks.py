@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from sources import DataError, Entry
 from training.augment import OPERATORS, Augmentation
-from training.data import DataError, Entry
 from training.evaluation import Options, embedder_of, evaluate, markdown, read_sets
 from training.evaluation.finetune import (
     FINE_TUNE,

@@ -9,8 +9,9 @@ import torch
 from typer.testing import CliRunner
 
 from cli import app
+from sources import Entry
 from training.augment import Augmentation, PatchAugmentation
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import train
 from training.methods import CPCSettings, build_method
 from training.recipe import Recipe

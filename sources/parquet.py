@@ -2,7 +2,8 @@
 
 The image column is a struct<bytes, path> or plain binary, one encoded image a row. A column `label`
 holds text, or numbers named by the schema's `huggingface` metadata; the split is that of a column
-`split`, else what the file's name begins with (`train-00000-of-00004.parquet`).
+`split`, else what the file's name begins with (`train-00000-of-00004.parquet`); `validation` is
+`val`, as everywhere.
 """
 
 import json
@@ -14,7 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.data.entry import DataError, Entry
+from sources.entry import DataError, Entry, Listing
+from sources.table import class_name, split_name
+from zoo.text import escaped
 
 _AT_A_TIME = 64  # images held encoded in memory
 
@@ -28,10 +31,10 @@ def parquet_files(source: Path) -> list[Path]:
     """The Parquet files of a source in order of name; none where it is something else."""
     if source.is_dir():
         return sorted(source.glob("*.parquet")) or sorted(source.glob("data/*.parquet"))
-    return [source] if source.suffix == ".parquet" and source.is_file() else []
+    return [source] if source.is_file() and _is_parquet_file(source) else []
 
 
-def list_rows(source: Path) -> list[Entry]:
+def list_rows(source: Path) -> Listing:
     """An entry a row, its path the file's name and the row's number in it.
 
     Raises:
@@ -46,12 +49,11 @@ def list_rows(source: Path) -> list[Entry]:
             rows = file.read(wanted).to_pylist() if wanted else [{}] * file.metadata.num_rows
         names, named_split = _class_names(schema), _split_of(path)
         for number, row in enumerate(rows):
-            label = _label(row.get("label"), names)
+            label = escaped(class_name(_label(row.get("label"), names)))
             split = row.get("split")
-            entries.append(
-                Entry(_row_path(path, number), label, named_split if split is None else str(split))
-            )
-    return entries
+            split = split_name(named_split if split is None else str(split))
+            entries.append(Entry(_row_path(path, number), label, split))
+    return Listing(entries, [])
 
 
 def read_rows(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]:
@@ -70,6 +72,11 @@ def read_rows(source: Path, entries: list[Entry]) -> Iterator[tuple[int, bytes]]
                     if index is not None:
                         yield index, (cell or {}).get("bytes") or b"" if inner else cell or b""
                     number += 1
+
+
+def _is_parquet_file(source: Path) -> bool:
+    with source.open("rb") as file:
+        return source.suffix == ".parquet" or file.read(4) == b"PAR1"
 
 
 def _opened(path: Path) -> Any:

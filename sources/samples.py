@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.entry import DataError
-from training.data.sources import list_entries, read_files
+from sources.entry import DataError
+from sources.listing import list_entries, read_files
 from zoo.images import ImageError, InputBlock, Pixels, read_square
 
 

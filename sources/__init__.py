@@ -1,0 +1,34 @@
+"""Where images and labels come from: folder, tar, zip, Parquet; one set of layout rules.
+
+`sources.layout` has the rules, `sources.kinds` the table that a new kind of source is added to.
+"""
+
+from sources.entry import DataError, Entry, Listing, PassedOver, TooMuchError
+from sources.kinds import Kind, register
+from sources.listing import (
+    list_entries,
+    list_folder,
+    list_source,
+    read_files,
+    source_digest,
+    source_name,
+)
+from sources.samples import sample_labelled, sample_squares
+
+__all__ = [
+    "DataError",
+    "Entry",
+    "Kind",
+    "Listing",
+    "PassedOver",
+    "TooMuchError",
+    "list_entries",
+    "list_folder",
+    "list_source",
+    "read_files",
+    "register",
+    "sample_labelled",
+    "sample_squares",
+    "source_digest",
+    "source_name",
+]
