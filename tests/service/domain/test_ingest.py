@@ -45,8 +45,8 @@ def test_a_thumbnail_that_cannot_be_made_is_the_error_of_its_item(
         database,
         cast(Embedder, Encoder()),
         collection,
-        [Draft("a"), Draft("b")],
-        files,
+        Results.of([Draft("a"), Draft("b")]),
+        Results.of(files),
         50_000_000,
         "merge",
     )
