@@ -94,8 +94,8 @@ def train(
     from training.data import DataError, list_entries  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
-    from training.plan import Plan  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
+    from training.schedule import BatchSchedule  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
     with known_errors(DataError, RecipeError, TrainingError):
@@ -108,7 +108,7 @@ def train(
         for path in exclude_near or []:
             list_entries(path)
         images = [len(list_entries(path, "train")) for path in data]
-        Plan(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
+        BatchSchedule(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
         sources = _sources(data, exclude_near or [], settings)
         with _progress() as report:
             complete_ = run(settings, sources, out, report, start=begin)

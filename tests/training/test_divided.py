@@ -12,9 +12,9 @@ import without_batch_norm
 
 from training.augment import Augmentation, PatchAugmentation
 from training.errors import TrainingError
-from training.methods import CPCSettings
-from training.plan import Plan
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
+from training.schedule import BatchSchedule
 from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
 RECIPE = Recipe(
@@ -84,10 +84,10 @@ def assert_close(one: Path, other: Path) -> None:
     assert a["step"] == b["step"] == STEPS
     for name, tensor in a["method"].items():
         torch.testing.assert_close(tensor, b["method"][name], atol=1e-5, rtol=1e-4, msg=name)
-    for key, state in a["optimizer"]["state"].items():
+    for key, state in a["optimizers"][0]["state"].items():
         assert state.keys() & {"momentum", "momentum_buffer"}
         for name, want in state.items():
-            got = b["optimizer"]["state"][key][name]
+            got = b["optimizers"][0]["state"][key][name]
             assert (got - want).norm() <= 2e-3 * want.norm() + 1e-7, key
 
 
@@ -122,14 +122,14 @@ def test_a_batch_taken_in_parts_trains_as_the_whole_one(recipe, whole, folder, t
 )
 def test_a_batch_that_cannot_be_divided_is_refused(ranks, microbatch, match) -> None:
     with pytest.raises(TrainingError, match=match):
-        Plan(RECIPE.model_copy(update={"microbatch": microbatch}), [24], ranks)
+        BatchSchedule(RECIPE.model_copy(update={"microbatch": microbatch}), [24], ranks)
 
 
 def test_the_shares_of_a_step_make_up_its_batch_whatever_the_number_of_processes() -> None:
     for step in (0, 1, 2):
-        source, rows = Plan(RECIPE, [24]).batch(step)
+        source, rows = BatchSchedule(RECIPE, [24]).batch(step)
         for ranks in (2, 3):
-            plan = Plan(RECIPE, [24], ranks)
+            plan = BatchSchedule(RECIPE, [24], ranks)
             shares = [plan.batch(step, rank) for rank in range(ranks)]
             assert {number for number, _ in shares} == {source}
             assert np.array_equal(np.concatenate([share for _, share in shares]), rows)

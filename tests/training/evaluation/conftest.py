@@ -8,7 +8,7 @@ import pytest
 from training.augment import Augmentation
 from training.data import Entry, Packed
 from training.loop import train
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 
