@@ -44,10 +44,14 @@ def build(recipe: Recipe, setup: Setup, start: Package | None = None):
     for module in list(method.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.GroupNorm(8, child.num_features))
+                _replace(module, name, child, nn.GroupNorm(8, child.num_features))
             elif isinstance(child, nn.BatchNorm1d):
-                setattr(module, name, nn.LayerNorm(child.num_features))
+                _replace(module, name, child, nn.LayerNorm(child.num_features))
     return method, method.optimizers(recipe)
+
+
+def _replace(module: nn.Module, name: str, old: nn.Module, new: nn.Module) -> None:
+    setattr(module, name, new.requires_grad_(old.weight.requires_grad))
 
 
 if __name__ == "__main__":
