@@ -91,7 +91,7 @@ def train(
     ):
         while step < schedule.steps and not stopping:
             if step % schedule.per_epoch == 0:
-                _begin_epoch(method, recipe.seed, step // schedule.per_epoch, sources)
+                _begin_epoch(fabric, method, recipe.seed, step // schedule.per_epoch, sources)
             started, feed.waited = time.perf_counter(), 0.0
             share = cosine_with_warmup(step, schedule.warmup, schedule.steps)
             _set_rates(optimizers, [peak * share for peak in peaks])
@@ -188,11 +188,19 @@ def _labels(sources: list[Packed]) -> npt.NDArray[np.int64]:
     return np.array([number.get(label, -1) for label in labels], np.int64)
 
 
-def _begin_epoch(method: AnyMethod, seed: int, epoch: int, sources: list[Packed]) -> None:
-    """Tell the method that an epoch begins, with the features of all images if it wants them."""
+def _begin_epoch(
+    fabric: Fabric, method: AnyMethod, seed: int, epoch: int, sources: list[Packed]
+) -> None:
+    """Tell the method that an epoch begins, with the features of all images if it wants them.
+
+    Those of the first process, as the statistics of batch normalisation are its own in each.
+    """
     features = None
     if method.wants_features:
-        features = torch.cat([unit_features(method.encoder, s, np.arange(len(s))) for s in sources])
+        if fabric.is_global_zero:
+            found = [unit_features(method.encoder, s, np.arange(len(s))) for s in sources]
+            features = torch.cat(found)
+        features = fabric.broadcast(features)
     seed_draws(seed, epoch)
     method.before_epoch(epoch, features)
 
