@@ -95,4 +95,4 @@ def test_every_recipe_builds_and_states_what_is_expected_of_it(name) -> None:
     text = (FOLDER / f"{name.replace('-', '_')}.py").read_text().split('"""')[1]
     if name != "simclr-r18-small-cpu":
         assert "Expected: " in text
-        assert f"zoo train {name} --data" in text
+        assert f" train {name} --data" in text
