@@ -2,9 +2,9 @@
 
     python benchmarks/variants.py MODEL [--picture FILE] [--batch 32]
 
-MODEL is an installed model; make its variants with `zoo export MODEL --precision ...`. Prints one
-JSON line for each, with its speed as a multiple of ONNX Runtime in fp32 in the same run, and what
-it costs in neighbours and few-label accuracy where the package says so.
+MODEL is an installed model; make its variants with `zoo export variants`. Prints one JSON line for
+each, with its speed as a multiple of ONNX Runtime in fp32 in the same run, and what it costs in
+neighbours and few-label accuracy where the package says so.
 """
 
 import argparse

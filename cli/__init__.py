@@ -30,10 +30,11 @@ from cli import (
     train,
     verify,
 )
-from cli.console import reported
+from cli.console import Commands, reported
 
 app = typer.Typer(
     name="zoo",
+    cls=Commands,
     help="Image encoders: what is installed, what is served, and how new ones are made.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -82,4 +83,4 @@ _add("rm", _PACKAGES, rm.rm)
 _add("prune", _PACKAGES, prune.prune)
 _add("train", _TRAIN, train.train)
 _add("evaluate", _TRAIN, evaluate.evaluate)
-_add("export", _TRAIN, export.export)
+app.add_typer(export.app, name="export", rich_help_panel=_TRAIN)

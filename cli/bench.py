@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stderr, stdout
+from cli.console import AsJson, print_json, stderr, stdout, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ def bench(
     """
     from zoo.runtimes.bench import Failure, executions  # noqa: PLC0415
     from zoo.runtimes.bench import bench as measure  # noqa: PLC0415
+    from zoo.runtimes.table import RUNTIMES  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
     package = find_package(name)
     ways = list(executions(package, threads))
     if not ways:
-        raise ZooError("no runtime is installed: pip install 'encoder-zoo[cpu]' or [openvino]")
+        extras = " or ".join(f"[{kind.extra}]" for kind in RUNTIMES.values() if not kind.remote)
+        raise ZooError(f"no runtime is installed: install encoder-zoo with the extra {extras}")
     found: list[Figures | Failure] = []
     for way in ways:
         stderr().print(f"measuring {way.runtime} {way.device} {way.precision} ...", style="dim")
@@ -91,4 +93,4 @@ def _print(package: "Package", found: list["Figures | Failure"], batch: int) -> 
     for row in rows:
         if "error" in row:
             way = f"{row['runtime']} {row['device']} {row['precision']}"
-            stderr().print(f"{way}: {row['error']}", style="yellow", markup=False)
+            warn(f"{way}: {row['error']}")

@@ -17,7 +17,10 @@ def models(incomplete: str) -> list[str]:
 
 def catalog(incomplete: str) -> list[str]:
     """Models that can be pulled."""
-    names = [path.stem for path in Path(__file__).parents[1].glob("catalog/*.toml")]
+    import zoo  # noqa: PLC0415
+
+    # By the names of the files: to read them takes longer than one waits for a key.
+    names = [path.stem for path in Path(zoo.__path__[0], "catalog").glob("*.toml")]
     return sorted(name for name in names if name.startswith(incomplete))
 
 

@@ -2,8 +2,10 @@
 
 import errno
 import functools
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from zoo.errors import ZooError
 
@@ -22,43 +26,97 @@ INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Plain JSON on standard output.")]
 
-_EXTRAS = {
-    "faiss": "cpu",
-    "onnxruntime": "cpu",
-    "onnx": "export",
-    "onnxscript": "export",
-    "torch": "train",
-    "openvino": "openvino",
-    "tritonclient": "triton",
-    "lightning_fabric": "train",
-    "matplotlib": "train",
-    "skimage": "train",
-    "tensorboard": "train",
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls but tab and line feed, marks that turn the direction of writing, and surrogates."""
+
+EXTRAS = {
+    "cpu": ("faiss", "onnxruntime"),
+    "export": ("torch", "onnxscript", "onnxruntime"),
+    "train": ("torch", "lightning_fabric", "matplotlib", "skimage", "tensorboard"),
 }
+"""The modules of each optional extra that commands import, but for those of a runtime alone."""
 
 
 def stdout() -> "Console":
     """Where the answer goes; wide enough for a whole table where it is not a terminal."""
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    terminal = sys.stdout.isatty()
+    if not terminal and isinstance(sys.stdout, io.TextIOWrapper):
+        # A program gets a name as the file system has it, be it text or not.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    return _console(escape=terminal, width=None if terminal else 200)
 
 
 def stderr() -> "Console":
     """Where progress and messages go."""
-    from rich.console import Console  # noqa: PLC0415
+    return _console(escape=True, stderr=True, soft_wrap=True)
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+def answer(line: str) -> None:
+    """A line on standard output, however long."""
+    stdout().print(line, markup=False, soft_wrap=True)
+
+
+def tell(line: str) -> None:
+    """A line on standard error."""
+    stderr().print(line, markup=False)
+
+
+def warn(line: str) -> None:
+    """A line on standard error that asks for attention."""
+    stderr().print(line, style="yellow", markup=False)
 
 
 def print_json(content: Any) -> None:
-    """Write `content` to standard output as indented JSON."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write `content` to standard output as indented JSON.
+
+    Controls are escaped as JSON does it, and so are the bytes of names that are not UTF-8, as the
+    lone surrogates by which Python knows them.
+    """
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(content, indent=2, ensure_ascii=not utf8)
+    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
-def warn(message: str) -> None:
-    """A line on standard error."""
-    stderr().print(message, style="yellow", markup=False)
+@contextmanager
+def steps(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback of what is done and the total, which draws a bar on a terminal alone."""
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr(), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def escaped(text: str) -> str:
+    r"""The text with what a terminal would obey, or could not show, written as Python does: `\x1b`.
+
+    Bytes of file names that are not UTF-8 are written `\xff`.
+    """
+    return _UNSAFE.sub(_escape, text)
+
+
+class Commands(TyperGroup):
+    """All commands; what they say of a wrong usage is escaped."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the command's own options."""
+        with _escaped_usage():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the sub-command."""
+        with _escaped_usage():
+            return super().invoke(ctx)
 
 
 def reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -77,9 +135,10 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             _fail(_explained(error))
         except ImportError as error:
             name = (error.name or "").partition(".")[0]
-            if name not in _EXTRAS:
+            extra = next((extra for extra, found in _extras().items() if name in found), None)
+            if extra is None:
                 raise
-            _fail(missing(name))
+            _fail(_to_install([name], extra))
         except KeyboardInterrupt:
             stderr().print("interrupted", style="red")
             raise typer.Exit(INTERRUPTED) from None
@@ -96,21 +155,38 @@ def known_errors(*types: type[Exception]) -> Iterator[None]:
         raise ZooError(str(error)) from error
 
 
-def need(*modules: str) -> None:
+def need(extra: str, *modules: str) -> None:
     """Check that optional software is there before work starts.
 
+    Args:
+        extra: where it comes from. modules: those of it that are needed; without any, all.
+
     Raises:
-        ZooError: it is not; the message says what to install.
+        ZooError: some is not there; the message says what to install.
     """
-    for name in modules:
-        if find_spec(name) is None:
-            raise ZooError(missing(name))
+    if missing := [name for name in modules or _extras()[extra] if find_spec(name) is None]:
+        raise ZooError(_to_install(missing, extra))
 
 
-def missing(module: str) -> str:
-    """What to say when an optional module cannot be imported."""
-    extra = _EXTRAS[module]
-    return f"this needs {module}, which is not installed: pip install 'encoder-zoo[{extra}]'"
+@contextmanager
+def _escaped_usage() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        error.message = escaped(error.message)
+        raise
+
+
+def _to_install(modules: list[str], extra: str) -> str:
+    names = ", ".join(modules)
+    verb = "is" if len(modules) == 1 else "are"
+    return f"this needs {names}, which {verb} not installed: pip install 'encoder-zoo[{extra}]'"
+
+
+def _extras() -> dict[str, tuple[str, ...]]:
+    from zoo.runtimes.table import RUNTIMES  # noqa: PLC0415
+
+    return {kind.extra: kind.modules for kind in RUNTIMES.values()} | EXTRAS
 
 
 def _explained(error: OSError) -> str:
@@ -120,12 +196,46 @@ def _explained(error: OSError) -> str:
     if not isinstance(error.filename, str):
         return str(error)
     message = f"{error.filename}: {error.strerror}"
-    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    if refused and Path(error.filename).is_relative_to(zoo_home()):
-        message += "; run this as the store's owner, or let ZOO_HOME name a folder of your own"
+    if Path(error.filename).is_relative_to(zoo_home()):
+        message += _AT_HOME.get(error.errno or 0, "")
     return message
+
+
+_OWNER = "; run this as the store's owner, or let ZOO_HOME name a folder of your own"
+_PLACE = "; let ZOO_HOME name a folder that is there or can be made"
+_AT_HOME = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: _OWNER,
+    errno.ENOENT: _PLACE,
+    errno.ENOTDIR: _PLACE,
+    errno.ELOOP: _PLACE,
+}
+"""What to do about an error in the store."""
 
 
 def _fail(message: str) -> None:
     stderr().print(f"error: {message}", style="red", markup=False)
     raise typer.Exit(1) from None
+
+
+def _escape(found: "re.Match[str]") -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
+
+
+def _console(escape: bool, **options: Any) -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+    from rich.segment import Segment  # noqa: PLC0415
+
+    class _Escaping(Console):
+        """Escapes text, whatever it came in, but not its own colours and movements."""
+
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(escaped(text), style)
+
+    return (_Escaping if escape else Console)(highlight=False, **options)

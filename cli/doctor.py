@@ -1,17 +1,10 @@
 """`zoo doctor`."""
 
-import importlib.metadata
-import os
-import platform
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from cli.console import AsJson, print_json, stdout
-
-if TYPE_CHECKING:
-    from zoo.runtimes.protocol import Device
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -21,17 +14,10 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: [bold]zoo doctor[/bold]
     """
-    checks: dict[str, Callable[[], dict[str, Any]]] = {
-        "machine": _machine,
-        "gpu": _gpu,
-        "onnxruntime": _onnxruntime,
-        "openvino": _openvino,
-        "triton client": _triton,
-        "tensorrt": _tensorrt,
-        "search": _search,
-        "store": _store,
-    }
-    found = {name: check() for name, check in checks.items()}
+    from export.tensorrt import check_tensorrt  # noqa: PLC0415
+    from zoo.doctor import examine  # noqa: PLC0415
+
+    found = examine({"tensorrt": check_tensorrt})
     problems = [f"{name}: {f['problem']}" for name, f in found.items() if "problem" in f]
     if as_json:
         print_json({"checks": found, "ok": not problems})
@@ -39,123 +25,6 @@ def doctor(as_json: AsJson = False) -> None:
         _print(found, problems)
     if problems:
         raise typer.Exit(1)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-    }
-
-
-def _gpu() -> dict[str, Any]:
-    import shutil  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return {"state": "no NVIDIA driver (nvidia-smi is not here)"}
-    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        run = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return {"state": f"nvidia-smi fails: {error}"}
-    if run.returncode:
-        return {"state": f"nvidia-smi fails: {(run.stdout + run.stderr).strip()}"}
-    return {"devices": run.stdout.strip().splitlines()}
-
-
-def _onnxruntime() -> dict[str, Any]:
-    from zoo.errors import RuntimeUnavailableError  # noqa: PLC0415
-    from zoo.runtimes.onnx import check_installed, devices  # noqa: PLC0415
-
-    try:
-        name = check_installed()
-    except RuntimeUnavailableError as error:
-        return {"problem": str(error)}
-    found = {"package": f"{name} {_version(name)}", "devices": list(devices())}
-    if not found["devices"]:
-        return found | {"problem": "it cannot be imported: install it again"}
-    unusable = [device for device in devices() if not _runs_on(device)]
-    if unusable:
-        found["do not load"] = f"{', '.join(unusable)} (the lines above say why)"
-    return found
-
-
-def _runs_on(device: "Device") -> bool:
-    """Whether a session can be had there; what ONNX Runtime lacks for it, it prints."""
-    from zoo.runtimes import Execution, open_onnx  # noqa: PLC0415
-    from zoo.store import builtin_package  # noqa: PLC0415
-
-    if device == "cpu":
-        return True
-    return f"-{device}-" in open_onnx(builtin_package(), Execution(device=device)).variant
-
-
-def _openvino() -> dict[str, Any]:
-    try:
-        import openvino  # noqa: PLC0415
-    except ImportError:
-        return {
-            "state": "not installed: pip install 'encoder-zoo[openvino]' (faster on processors)"
-        }
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return {"version": _version("openvino"), "processor": sorted(capabilities)}
-
-
-def _triton() -> dict[str, Any]:
-    version = _version("tritonclient")
-    if version is None:
-        return {"state": "not installed: pip install 'encoder-zoo[triton]'"}
-    return {"version": version}
-
-
-def _tensorrt() -> dict[str, Any]:
-    from export.tensorrt import check_tensorrt  # noqa: PLC0415
-    from zoo.errors import RuntimeUnavailableError  # noqa: PLC0415
-
-    try:
-        check_tensorrt()
-    except RuntimeUnavailableError as error:
-        return {"state": str(error)}
-    return {"version": _version("tensorrt")}
-
-
-def _search() -> dict[str, Any]:
-    try:
-        import faiss  # noqa: PLC0415
-    except ImportError:
-        return {"problem": "FAISS is not installed: pip install 'encoder-zoo[cpu]', or [gpu]"}
-    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
-    return {"version": faiss.__version__, "gpus": gpus}
-
-
-def _store() -> dict[str, Any]:
-    from zoo.store import list_packages, zoo_home  # noqa: PLC0415
-
-    home = zoo_home()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return {"home": str(home), "problem": f"cannot be made ({error}): set ZOO_HOME"}
-    if not os.access(home, os.W_OK):
-        return {"home": str(home), "problem": f"{home} cannot be written: set ZOO_HOME"}
-    packages, broken = list_packages()
-    models = [package.manifest.reference for package in packages]
-    found: dict[str, Any] = {"home": str(home), "models": models}
-    if broken:
-        found["damaged"] = [str(path) for path in broken]
-    return found
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _print(found: dict[str, dict[str, Any]], problems: list[str]) -> None:

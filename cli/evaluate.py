@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import AsJson, known_errors, need, stderr
+from cli.console import AsJson, answer, known_errors, need, print_json, stderr
 
 if TYPE_CHECKING:
-    from training.evaluation import Evaluation
     from zoo.encoders import Run
     from zoo.package import Package
 
@@ -87,7 +86,8 @@ def evaluate(
 
     Example: [bold]zoo evaluate runs/first --data labelled/ --protocol knn --protocol linear[/bold]
     """
-    need("torch", "skimage", "matplotlib")
+    need("train")
+    from export.build import record_metrics  # noqa: PLC0415
     from training.data import DataError  # noqa: PLC0415
     from training.evaluation import (  # noqa: PLC0415
         Options,
@@ -134,11 +134,11 @@ def evaluate(
         if picture:
             draw([evaluation], picture)
     if record and package:
-        _record(package, evaluation)
+        record_metrics(package, evaluation.metrics(package.manifest.reference))
     if as_json:
-        sys.stdout.write(evaluation.model_dump_json(indent=2) + "\n")
+        print_json(evaluation.model_dump(mode="json"))
     else:
-        sys.stdout.write(markdown(evaluation))
+        answer(markdown(evaluation).removesuffix("\n"))
 
 
 def _check_picture(path: Path) -> None:
@@ -157,44 +157,6 @@ def _source(model: str) -> "Run | Package":
     if not folder.is_dir():
         return find_package(model)
     return read_package(folder) if (folder / MANIFEST).is_file() else read_run(folder)
-
-
-def _record(package: "Package", evaluation: "Evaluation") -> None:
-    """Figures of the same data and protocol take the place of older ones."""
-    from export.build import write_manifest  # noqa: PLC0415
-    from zoo.manifest import Baseline, Metric  # noqa: PLC0415
-
-    manifest = package.manifest
-    values = {(a.method, a.data, a.protocol): a.value for a in evaluation.accuracies}
-    metrics = {(m.data, m.protocol): m for m in manifest.metrics}
-    for found in evaluation.accuracies:
-        if found.method != manifest.reference:
-            continue
-        key = (found.data, found.protocol)
-        note = f"{found.classes} classes, {found.images:,} images tested, seed {evaluation.seed}"
-        if found.protocol.startswith("few-label"):
-            note += f", {evaluation.draws} draws"
-        metrics[key] = Metric(
-            protocol=found.protocol,
-            data=found.data,
-            value=found.value,
-            low=found.low,
-            high=found.high,
-            baselines=tuple(
-                Baseline(
-                    method=d.other,
-                    value=values[d.other, d.data, d.protocol],
-                    difference=d.value,
-                    low=d.low,
-                    high=d.high,
-                )
-                for d in evaluation.differences
-                if (d.data, d.protocol) == key
-            ),
-            source="measured",
-            note=note,
-        )
-    write_manifest(package.path, manifest.model_copy(update={"metrics": tuple(metrics.values())}))
 
 
 @contextmanager

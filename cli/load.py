@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import need, stdout
+from cli.console import answer, need
 from cli.transfers import TrustedKey
 
 
@@ -19,9 +19,9 @@ def load(
 
     Example: [bold]zoo load simclr-r18-small-1.tar[/bold]
     """
-    need("onnxruntime")
+    need("cpu", "onnxruntime")
     from zoo.archive import load_package  # noqa: PLC0415
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
     package = load_package(file, trusted_keys(trusted_key or ()))
-    stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+    answer(f"{package.manifest.reference} {package.path}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import complete
-from cli.console import AsJson, need, print_json, stderr, stdout, warn
+from cli.console import EXTRAS, AsJson, answer, need, print_json, tell, warn
 from cli.transfers import Registry, TrustedKey, progress_bar, registry_url
 from zoo.errors import UnknownModelError, ZooError
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     import httpx
 
     from zoo.catalog import CatalogEntry
-    from zoo.download import Progress
+    from zoo.download import TransferProgress
     from zoo.package import Package
     from zoo.registry import Demands
-
-_CONVERSION = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def pull(
@@ -66,7 +64,7 @@ def pull(
     if as_json:
         print_json({"model": package.manifest.reference, "path": str(package.path)})
     else:
-        stdout().print(f"{package.manifest.reference} {package.path}", markup=False)
+        answer(f"{package.manifest.reference} {package.path}")
 
 
 def _from_registry(
@@ -74,19 +72,19 @@ def _from_registry(
     name: str,
     demands: "Demands",
     client: "httpx.Client",
-    progress: "Progress",
+    progress: "TransferProgress",
     or_none: bool,
 ) -> "Package | None":
     from zoo.catalog import find  # noqa: PLC0415
     from zoo.registry import open_place, pull_package  # noqa: PLC0415
 
-    need("onnxruntime")  # the golden vectors are run before a package is visible
+    need("cpu", "onnxruntime")  # the golden vectors are run before a package is visible
     try:
         package, new = pull_package(open_place(url, client), name, demands, progress)
     except UnknownModelError as error:
         if not or_none or demands.digest or demands.trusted:
             raise
-        with _also(error):
+        with _naming_both(error):
             find(name)
         progress.note(f"{error}; the catalog has it")
         return None
@@ -100,7 +98,7 @@ def _from_catalog(
     demands: "Demands",
     accept_licence: bool,
     client: "httpx.Client",
-    progress: "Progress",
+    progress: "TransferProgress",
 ) -> "Package":
     from zoo.catalog import find  # noqa: PLC0415
     from zoo.download import pull_entry  # noqa: PLC0415
@@ -129,7 +127,7 @@ def _from_catalog(
     from export.convert import convert  # noqa: PLC0415 - needs PyTorch, which was just looked for
 
     package = pull_entry(entry, client, convert, progress)
-    stderr().print(f"licence: {entry.weights_licence}; cite: {entry.citation}", markup=False)
+    tell(f"licence: {entry.weights_licence}; cite: {entry.citation}")
     return package
 
 
@@ -143,7 +141,7 @@ def _check_licence(entry: "CatalogEntry", accepted: bool) -> None:
 
 def _check_conversion(entry: "CatalogEntry") -> None:
     """Before anything is downloaded."""
-    missing = [module for module in _CONVERSION if find_spec(module) is None]
+    missing = [module for module in EXTRAS["export"] if find_spec(module) is None]
     if missing:
         raise ZooError(
             f"{entry.reference} is a raw checkpoint; to convert it, {', '.join(missing)} must be "
@@ -153,7 +151,7 @@ def _check_conversion(entry: "CatalogEntry") -> None:
 
 
 @contextmanager
-def _also(first: ZooError) -> Iterator[None]:
+def _naming_both(first: ZooError) -> Iterator[None]:
     """Say of two places that neither has the model."""
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import complete
-from cli.console import AsJson, print_json, stdout
+from cli.console import AsJson, answer, escaped, print_json
 from cli.transfers import Registry, need_registry
 from zoo.errors import ZooError
 
@@ -59,7 +59,7 @@ def push(
     if as_json:
         print_json({"model": reference, "registry": place.address, "digest": f"sha256:{digest}"})
     else:
-        stdout().print(f"{reference} sha256:{digest}", markup=False)
+        answer(f"{reference} sha256:{digest}")
 
 
 def _password(key: Path) -> str | None:
@@ -71,4 +71,4 @@ def _password(key: Path) -> str | None:
         return password
     if not sys.stdin.isatty():
         raise ZooError(f"{key} is encrypted: set {_PASSWORD}")
-    return str(typer.prompt(f"password of {key}", hide_input=True, err=True))
+    return str(typer.prompt(f"password of {escaped(str(key))}", hide_input=True, err=True))

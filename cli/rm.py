@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import complete
-from cli.console import stderr, stdout
+from cli.console import answer, tell
 from zoo.errors import ZooError
 
 
@@ -26,8 +26,8 @@ def rm(
 
     for name, version in [_one_version(name) for name in names]:
         for tag in remove_package(name, version):
-            stderr().print(f"the tag {name}@{tag} is gone with it", markup=False)
-        stdout().print(f"{name}@{version} removed", markup=False)
+            tell(f"the tag {name}@{tag} is gone with it")
+        answer(f"{name}@{version} removed")
 
 
 def _one_version(reference: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import complete
-from cli.console import stderr, stdout
+from cli.console import answer, tell
 
 
 def save(
@@ -31,5 +31,5 @@ def save(
     manifest = package.manifest
     target = out or Path(f"{manifest.name}-{manifest.version}.tar")
     save_package(package, target)
-    stderr().print(f"{target.stat().st_size / 1e6:,.1f} MB", markup=False)
-    stdout().print(f"{target}", markup=False, soft_wrap=True)
+    tell(f"{target.stat().st_size / 1e6:,.1f} MB")
+    answer(f"{target}")

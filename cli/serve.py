@@ -26,7 +26,7 @@ def serve(
 
     Example: [bold]zoo serve --port 9000 --model simclr-r18-small[/bold]
     """
-    need("faiss")
+    need("cpu", "faiss")
     from pydantic import ValidationError  # noqa: PLC0415
 
     from service.server import serve as run  # noqa: PLC0415
@@ -35,6 +35,7 @@ def serve(
 
     with known_errors(ValidationError):
         settings = Settings(models=tuple(model)) if model else Settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
     for name in settings.models:
         find_package(name)  # a wrong name is reported before anything starts
     try:

@@ -45,14 +45,14 @@ def show(
 
 
 def _entry_or(error: "UnknownModelError", name: str) -> "CatalogEntry":
-    """The catalog's entry; where it has none either, what is installed is suggested."""
+    """The catalog's entry; where it has none either, the store's error names what is near."""
     from zoo.catalog import find  # noqa: PLC0415
     from zoo.errors import UnknownModelError  # noqa: PLC0415
 
     try:
         return find(name)
-    except UnknownModelError as second:
-        raise UnknownModelError(f"{error}; {second}") from None
+    except UnknownModelError:
+        raise error from None
 
 
 def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:

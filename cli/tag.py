@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import complete
-from cli.console import stdout
+from cli.console import answer
 from zoo.errors import ZooError
 
 
@@ -27,8 +27,8 @@ def tag(
         raise ZooError(str(error)) from None
     if remove:
         remove_tag(name, label)
-        stdout().print(f"{name}@{label} forgotten", markup=False)
+        answer(f"{name}@{label} forgotten")
         return
     version = package_folder(name, version).name
     set_tag(name, label, version)
-    stdout().print(f"{name}@{label} is {name}@{version}", markup=False)
+    answer(f"{name}@{label} is {name}@{version}")

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import complete
-from cli.console import INTERRUPTED, known_errors, need, stderr, stdout, warn
+from cli.console import INTERRUPTED, answer, known_errors, need, stderr, stdout, tell, warn
 
 if TYPE_CHECKING:
     from training.data import Packed
     from training.loop import Step
-    from training.recipe import Recipe
 
 _LISTED, _LOG_EVERY = 10, 50
 
@@ -36,7 +35,7 @@ def _list_recipes(wanted: bool) -> None:
     stdout().print(table)
     for folder in {path.parent for path in files.values()}:
         said = "Each file says what to expect, in what time, on what hardware, and by whom:"
-        stdout().print(f"{said} {folder}", markup=False)
+        answer(f"{said} {folder}")
     raise typer.Exit
 
 
@@ -84,36 +83,34 @@ def train(
 
     Where a source has splits, its train split is taken. Ctrl-C or SIGTERM saves; the same command
     goes on from there, to the same weights as an unbroken run. Exits with 130 when stopped before
-    the end. Several GPUs share a batch: torchrun --nproc-per-node 4 -m zoo train ... Figures for
+    the end. Several GPUs share a batch: torchrun --nproc-per-node 4 -m cli train ... Figures for
     TensorBoard are in the run's folder.
 
     Example: [bold]zoo train simclr-r18-small-cpu --data photos/ --out runs/first[/bold]
     """
-    need("torch", "lightning_fabric", "tensorboard")
-    from training.checkpoint import check_resumable  # noqa: PLC0415
-    from training.data import DataError, list_entries  # noqa: PLC0415
+    need("train")
+    from training.data import DataError  # noqa: PLC0415
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
+    from training.prepare import check_trainable, read_sources  # noqa: PLC0415
     from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
-    from training.schedule import BatchSchedule  # noqa: PLC0415
-    from zoo.store import find_package  # noqa: PLC0415
+    from zoo.store import find_package, zoo_home  # noqa: PLC0415
 
     with known_errors(DataError, RecipeError, TrainingError):
         settings = load_recipe(recipe)
         if epochs is not None:
             settings = settings.model_copy(update={"epochs": epochs})
         begin = find_package(start) if start else None
-        check_resumable(out, settings)
-        # What cannot be trained is told before any image is decoded.
-        for path in exclude_near or []:
-            list_entries(path)
-        images = [len(list_entries(path, "train")) for path in data]
-        BatchSchedule(settings, images, int(os.environ.get("WORLD_SIZE", "1")))
-        sources = _sources(data, exclude_near or [], settings)
+        exclude = exclude_near or []
+        check_trainable(settings, data, exclude, out, int(os.environ.get("WORLD_SIZE", "1")))
+        cache = zoo_home() / "cache" / "packed"
+        with _reading() as watch:
+            sources = read_sources(data, exclude, settings.stored_side, cache, watch)
         with _progress() as report:
-            complete_ = run(settings, sources, out, report, start=begin)
-    if complete_:
-        _say(f"done; make a package of it: zoo export {out} --name NAME")
+            ended = run(settings, sources, out, report, start=begin)
+    if ended:
+        if _is_first():
+            tell(f"done; make a package of it: zoo export run {out} --name NAME")
         return
     if _is_first():
         warn(f"stopped and saved in {out}; the same command goes on from there")
@@ -130,48 +127,38 @@ def _watched() -> bool:
     return sys.stderr.isatty() and _is_first()
 
 
-def _say(message: str) -> None:
-    if _is_first():
-        stderr().print(message, markup=False)
-
-
-def _sources(data: list[Path], exclude: list[Path], recipe: "Recipe") -> list["Packed"]:
-    from training.data import near_duplicates  # noqa: PLC0415
-
-    sources = [_packed(path, recipe.stored_side, "train") for path in data]
-    for path in exclude:
-        others = _packed(path, recipe.stored_side, None)
-        for index, source in enumerate(sources):
-            near = near_duplicates(source.pixels, others.pixels)
-            _say(f"{source.name}: {near.sum()} of {len(source)} images left out as near {path}")
-            if near.any():
-                sources[index] = source.select(~near)
-    return sources
-
-
-def _packed(path: Path, side: int, split: str | None) -> "Packed":
+@contextmanager
+def _reading() -> Iterator["_Watch"]:
     from rich.progress import Progress  # noqa: PLC0415
 
-    from training.data import pack, source_name  # noqa: PLC0415
-    from zoo.store import zoo_home  # noqa: PLC0415
-
     with Progress(console=stderr(), transient=True, disable=not _watched()) as bar:
-        task = bar.add_task(f"reading {source_name(path)}")
-        packed = pack(
-            path,
-            zoo_home() / "cache" / "packed",
-            side,
-            split,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    _say(f"{path}: {len(packed)} images")
-    if not _is_first():
-        return packed
-    for name, reason in list(packed.unreadable.items())[:_LISTED]:
-        warn(f"  {name}: {reason}")
-    if packed.unreadable:
-        warn(f"  left out, as they could not be read: {len(packed.unreadable)}")
-    return packed
+        yield _Watch(bar)
+
+
+class _Watch:
+    """A bar for each source on a terminal, and what became of it."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._tasks: dict[Path, Any] = {}
+
+    def reading(self, source: Path, done: int, total: int) -> None:
+        if source not in self._tasks:
+            self._tasks[source] = self._bar.add_task("reading")
+        self._bar.update(self._tasks[source], completed=done, total=total)
+
+    def read(self, source: Path, images: "Packed") -> None:
+        if not _is_first():
+            return
+        tell(f"{source}: {len(images)} images")
+        for name, reason in list(images.unreadable.items())[:_LISTED]:
+            warn(f"  {name}: {reason}")
+        if images.unreadable:
+            warn(f"  left out, as they could not be read: {len(images.unreadable)}")
+
+    def left_out(self, images: "Packed", source: Path, count: int) -> None:
+        if _is_first():
+            tell(f"{images.name}: {count} of {len(images)} images left out as near {source}")
 
 
 @contextmanager
@@ -207,7 +194,7 @@ def _progress() -> Iterator[Any]:
 
 def _log(step: "Step") -> None:
     if step.step % _LOG_EVERY == 0 or step.step in (1, step.steps) or step.knn:
-        stderr().print(_line(step), markup=False)
+        tell(_line(step))
 
 
 def _line(step: "Step") -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import stderr, warn
+from cli.console import stderr, tell, warn
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.download import Progress
+    from zoo.download import TransferProgress
 
 _SMALL = 10_000_000
 
@@ -51,7 +51,7 @@ def need_registry(given: str | None) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator["Progress"]:
+def progress_bar() -> Iterator["TransferProgress"]:
     """Bytes, rate and time left on a terminal; a line a file elsewhere."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -95,15 +95,15 @@ class _Lines:
     """For logs: a line for every tenth of a file, and none for small ones."""
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+        self._printed: dict[str, int] = {}
 
     def at(self, name: str, done: int, total: int | None) -> None:
         if total is None or total < _SMALL:
             return
         tenth = 10 * done // total
-        if tenth > self._told.get(name, 0):
-            self._told[name] = tenth
-            stderr().print(f"{name}: {tenth * 10}% of {total / 1e6:,.0f} MB", markup=False)
+        if tenth > self._printed.get(name, 0):
+            self._printed[name] = tenth
+            tell(f"{name}: {tenth * 10}% of {total / 1e6:,.0f} MB")
 
     def note(self, message: str) -> None:
         warn(message)

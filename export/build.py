@@ -1,5 +1,6 @@
 """An encoder in PyTorch -> the files of a package, proven before anyone sees them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from export.card import render_card
 from export.golden import golden_vectors
-from export.graph import write_graph
+from export.graph import export_graph
 from zoo.encoders import ServedEncoder
+from zoo.files import write_whole
 from zoo.images import Pixels
 from zoo.manifest import (
     GOLDEN,
@@ -56,7 +58,7 @@ def write_encoder(
     save_file(stored, folder / WEIGHTS)
     architecture, layer, block = served.encoder.architecture, served.layer, served.block
     space = space_digest(tensor_digests(folder / WEIGHTS), architecture, layer, block)
-    write_graph(
+    export_graph(
         served,
         folder / WEIGHTS,
         folder / GRAPH,
@@ -98,9 +100,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `model.json` and the card that is rendered from it."""
     (folder / CARD).write_text(render_card(manifest))
     manifest = manifest.model_copy(update={"files": _files(folder)})
-    partial = folder / f".{MANIFEST}"
-    partial.write_text(manifest.model_dump_json(indent=1) + "\n")
-    partial.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+
+
+def record_metrics(package: Package, metrics: Sequence[Metric]) -> None:
+    """Write figures into an installed package and its card; those of the same data and protocol
+    take the place of older ones."""
+    kept = {(m.data, m.protocol): m for m in (*package.manifest.metrics, *metrics)}
+    update = {"metrics": tuple(kept.values())}
+    write_manifest(package.path, package.manifest.model_copy(update=update))
 
 
 def file_entry(path: Path) -> File:

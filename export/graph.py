@@ -10,6 +10,7 @@ from onnxscript import ir, optimizer
 from torch import Tensor
 
 from zoo.encoders import ServedEncoder
+from zoo.graphs.rewrite import cast_halves, strip, write_graph
 from zoo.manifest import WEIGHTS
 from zoo.space import tensor_layout
 
@@ -31,7 +32,9 @@ def halved(served: ServedEncoder) -> dict[str, Tensor]:
     return stored
 
 
-def write_graph(served: ServedEncoder, weights: Path, path: Path, metadata: dict[str, str]) -> None:
+def export_graph(
+    served: ServedEncoder, weights: Path, path: Path, metadata: dict[str, str]
+) -> None:
     """Write the graph beside its weights: uint8 `images` (n, size, size, 3) -> `embedding`.
 
     Initializers that `weights` holds become external data inside it, float16 ones behind a cast
@@ -39,20 +42,14 @@ def write_graph(served: ServedEncoder, weights: Path, path: Path, metadata: dict
     """
     program = _trace(served)
     _refer_to_weights(program.model, weights)
-    model = _cleaned(program.model_proto)
-    _cast_halves(model)
-    del model.metadata_props[:]
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
-    onnx.checker.check_model(str(path))
+    model = strip(program.model_proto)
+    cast_halves(model)
+    write_graph(model, path, metadata)
 
 
 def trace(served: ServedEncoder) -> onnx.ModelProto:
     """The graph of uint8 `images` (n, size, size, 3) -> `embedding`, with its weights inside."""
-    model = _cleaned(_trace(served).model_proto)
-    del model.metadata_props[:]
-    return model
+    return strip(_trace(served).model_proto)
 
 
 def _trace(served: ServedEncoder) -> torch.onnx.ONNXProgram:
@@ -101,30 +98,3 @@ def _refer_to_weights(model: ir.Model, weights: Path) -> None:
 
 
 _DTYPES = {"F16": ir.DataType.FLOAT16, "F32": ir.DataType.FLOAT}
-
-
-def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the source lines of the machine that exported."""
-    for item in (
-        *model.graph.node,
-        *model.graph.input,
-        *model.graph.output,
-        *model.graph.initializer,
-    ):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    del model.graph.value_info[:]
-    return model
-
-
-def _cast_halves(model: onnx.ModelProto) -> None:
-    for tensor in model.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT16:
-            continue
-        used = f"{tensor.name}.float32"
-        for node in model.graph.node:
-            for position, name in enumerate(node.input):
-                if name == tensor.name:
-                    node.input[position] = used
-        cast = onnx.helper.make_node("Cast", [tensor.name], [used], to=onnx.TensorProto.FLOAT)
-        model.graph.node.insert(0, cast)

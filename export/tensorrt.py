@@ -6,7 +6,6 @@ are strongly typed: the precision is that of the graph. Never run: no GPU was at
 """
 
 import importlib.util
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zoo.errors import PackageError, RuntimeUnavailableError
+from zoo.files import write_whole
 from zoo.images import Pixels
 from zoo.manifest import Parity, Precision, Sha256
 from zoo.package import Package
@@ -43,7 +43,7 @@ class Batches(_Block):
 
     least: int = 1
     best: int = 16
-    most: int = 32
+    most: int = 33  # the gateway's 32, and the golden image that proves them
 
 
 class Plan(_Block):
@@ -136,8 +136,8 @@ def read_plan(folder: Path, package: Package, precision: Precision, machine: Mac
         plan = Plan.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise PackageError(
-            f"{path.parent}: no plan is here; build one with zoo export "
-            f"{package.manifest.reference} --tensorrt {folder}"
+            f"{path.parent}: no plan is here; build one with zoo export plan "
+            f"{package.manifest.reference} --out {folder}"
         ) from None
     except ValidationError as error:
         raise PackageError(
@@ -222,9 +222,7 @@ def _build(graph: Path, size: int, batches: Batches) -> bytes:
     if serialised is None:
         raise PackageError(f"{graph}: TensorRT could not build a plan of it (its log says why)")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(bytes(config.get_timing_cache().serialize()))
-    partial.replace(kept)
+    write_whole(kept, bytes(config.get_timing_cache().serialize()))
     return bytes(serialised)
 
 

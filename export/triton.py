@@ -34,9 +34,13 @@ _WORKSPACE_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Limits:
-    """What Triton takes on: images a batch, a wait for more of them, and waiting requests."""
+    """What Triton takes on: images a batch, a wait for more of them, and waiting requests.
 
-    max_batch: int = 32
+    max_batch: of two at least. The gateway sends 32 images at the most, and a golden image with
+    them, which proves the answer.
+    """
+
+    max_batch: int = 33
     delay_microseconds: int = 1000
     queue: int = 1024
     timeout_microseconds: int = 10_000_000
@@ -154,7 +158,7 @@ def _check_device(serving: Serving) -> None:
         raise PackageError("the tensorrt backend runs plans: say in which folder they are")
     if serving.precision == "int8" and device == "tensorrt":
         raise PackageError(
-            "the int8 graph has zero points, which TensorRT lacks: build a plan with --tensorrt, "
+            "the int8 graph has zero points, which TensorRT lacks: build one with zoo export plan, "
             "and serve it with --backend tensorrt"
         )
     if serving.precision == "bf16" and device == "cpu":

@@ -1,4 +1,4 @@
-"""Triton's Python backend over a package's ONNX graph; `zoo export --triton` copies it in.
+"""Triton's Python backend over a package's ONNX graph; `zoo export triton` copies it in.
 
 It runs in Triton's own Python, which needs NumPy and ONNX Runtime and nothing of this project.
 """

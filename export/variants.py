@@ -3,21 +3,22 @@
 import gc
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from export.build import file_entry, write_manifest
-from export.cost import Labelled, check_labelled, measure_cost
-from export.lower import Half, fold_norms, write_half, write_whole
-from export.quantize import Progress, quantise
+from export.precisions import Half, fold_norms, write_half, write_whole
+from export.samples import Samples
+from export.variant_cost import check_labelled, measure_cost
 from zoo.encoders import ServedEncoder, load_served
 from zoo.errors import PackageError
+from zoo.graphs.quantize import quantise
 from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
+from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
 from zoo.runtimes.golden import Floats
 from zoo.store import find_package, new_package
@@ -30,14 +31,6 @@ _EXECUTIONS: dict[Lowered, Execution] = {
     "bf16": Execution("openvino", "bf16"),
     "int8": Execution("onnxruntime", "int8"),
 }
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Images for the ranges of int8, and others with labels to measure what a variant costs."""
-
-    calibration: Pixels
-    labelled: Labelled
 
 
 def export_variants(

@@ -6,11 +6,11 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from heads.advice import warnings
 from heads.errors import HeadError
 from heads.examples import Examples, examples
 from heads.fit import choose_strength
 from heads.interval import wilson
+from heads.report_warnings import warnings
 from heads.softmax import span
 from heads.suspects import suspects
 from heads.threads import one_thread

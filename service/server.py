@@ -75,7 +75,7 @@ def _failing_plainly(app: ASGIApp) -> ASGIApp:
 
         try:
             await app(scope, receive, answer)
-        except (ZooError, ServiceError) as error:
+        except (ZooError, ServiceError, OSError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
 
     return wrapped

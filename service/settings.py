@@ -16,10 +16,13 @@ from pydantic_settings import (
 
 from zoo.images import MAX_PIXELS
 from zoo.manifest import Precision
-from zoo.runtimes.protocol import Device, RuntimeName
+from zoo.runtimes.protocol import Device
+from zoo.runtimes.table import RUNTIMES
 from zoo.store import zoo_home
 
 MIB = 1024 * 1024
+FASTEST = "fastest"
+"""In place of a runtime: the one that is measured to be so."""
 
 
 class Settings(BaseSettings):
@@ -61,10 +64,12 @@ class Settings(BaseSettings):
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="pixels of an image, before decoding")
     cache_bytes: int = Field(64 * MIB, ge=0, description="memory for recent embeddings, per model")
-    runtime: Literal[RuntimeName, "fastest"] = Field(
+    runtime: str = Field(
         "onnxruntime",
-        description="what runs the encoders: `onnxruntime` or `openvino` here, a `triton` server, "
-        "or the `fastest` that is installed here and mixes with the reference, measured at start",
+        description="what runs the encoders: "
+        + "".join(f"`{name}` ({kind.summary}), " for name, kind in RUNTIMES.items())
+        + f"or the `{FASTEST}` that is installed here and mixes with the reference, measured at "
+        "start",
     )
     precision: Precision = Field(
         "fp32",
@@ -107,14 +112,22 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return _parts(value) if isinstance(value, str) else value
 
+    @field_validator("runtime")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in (*RUNTIMES, FASTEST):
+            raise ValueError(f"{value!r} is no runtime: give {', '.join(RUNTIMES)} or {FASTEST}")
+        return value
+
     @model_validator(mode="after")
     def _no_choice_is_passed_over(self) -> "Settings":
-        if self.device != "cpu" and self.runtime != "onnxruntime":
+        able = [name for name, kind in RUNTIMES.items() if self.device in kind.precisions]
+        if self.device != "cpu" and self.runtime not in able:
             raise ValueError(
-                f"ZOO_DEVICE={self.device} is of ONNX Runtime, and ZOO_RUNTIME={self.runtime} does "
-                "not heed it: leave one of the two out"
+                f"ZOO_DEVICE={self.device} is of {', '.join(able)}, and "
+                f"ZOO_RUNTIME={self.runtime} does not heed it: leave one of the two out"
             )
-        if self.runtime == "fastest" and self.precision != "fp32":
+        if self.runtime == FASTEST and self.precision != "fp32":
             raise ValueError(
                 f"ZOO_RUNTIME=fastest chooses the precision, ZOO_PRECISION={self.precision} too: "
                 "leave one of the two out"

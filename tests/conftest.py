@@ -4,9 +4,10 @@ torchvision as the reference."""
 import importlib
 import importlib.util
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} must not be skipped here: {reason}"
     return report
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own `$ZOO_HOME`; commands that it starts inherit it."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("ZOO_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make_package(home: Path) -> Callable[..., Path]:
+    """make_package(name="tiny", version="1"): a package in the store; its folder."""
+    from tests.packages import write_package  # noqa: PLC0415
+    from zoo.store import new_package  # noqa: PLC0415
+
+    def make(name: str = "tiny", version: str = "1", **options: Any) -> Path:
+        with new_package(name, version) as folder:
+            write_package(folder, name, version, **options)
+        return home / "packages" / name / version
+
+    return make
 
 
 @pytest.fixture(scope="session")

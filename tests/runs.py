@@ -63,8 +63,8 @@ def write_store(home: Path, work: Path) -> None:
     run, data = write_run(work / "run"), write_photos(work / "photos")
     with mock.patch.dict(os.environ, {"ZOO_HOME": str(home), "COLUMNS": "200"}):
         for arguments in (
-            ["export", str(run), "--name", "tiny", "--size", "32"],
-            ["export", "tiny", "--data", str(data)]
+            ["export", "run", str(run), "--name", "tiny", "--size", "32"],
+            ["export", "variants", "tiny", "--data", str(data)]
             + [word for p in ("fp16", "bf16", "int8") for word in ("--precision", p)],
         ):
             result = CliRunner().invoke(app, arguments)

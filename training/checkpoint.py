@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from training.data import Packed
 from training.errors import TrainingError
 from training.methods import METHODS
 from training.recipe import Recipe
+from zoo.files import write_whole
 from zoo.package import Package
 
 CHECKPOINT, DESCRIPTION = "checkpoint.pt", "run.json"
@@ -34,7 +34,7 @@ def save(run: Path, recipe: Recipe, images: list[int], state: Mapping[str, Any],
     torch.save({**state, "step": step, "recipe": recipe.model_dump_json(), "images": images}, whole)
     path = run / CHECKPOINT
     try:
-        _replace(path, whole.getbuffer())
+        write_whole(path, whole.getbuffer())
     except OSError as error:
         kept = "the one before it is whole" if path.is_file() else "there is none before it"
         raise TrainingError(
@@ -72,7 +72,7 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        _replace(run / ".writable", b"")
+        write_whole(run / ".writable", b"")
         (run / ".writable").unlink()
     except OSError as error:
         raise TrainingError(
@@ -125,7 +125,7 @@ def describe(
         "torch": str(torch.__version__),
     }
     run.mkdir(parents=True, exist_ok=True)
-    _replace(run / DESCRIPTION, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(run / DESCRIPTION, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
@@ -151,22 +151,3 @@ def _check_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
             f"{path} was written by another recipe (not the same: {', '.join(changed)}): "
             "give another --out, or the recipe it began with"
         )
-
-
-def _replace(path: Path, content: bytes | memoryview) -> None:
-    """Atomically: under another name first, renamed when it is whole on the disk."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -6,8 +6,6 @@ same bytes.
 """
 
 import io
-import os
-import secrets
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from minisign import PublicKey
 
 from zoo.download import check_space
 from zoo.errors import PackageError
+from zoo.files import whole_file
 from zoo.install import install
 from zoo.manifest import Manifest
 from zoo.package import MANIFEST, Package, parse_manifest, verify
@@ -38,23 +37,19 @@ def save_package(package: Package, target: Path) -> None:
         OSError: the file cannot be written.
     """
     verify(package)
-    private = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     base = f"{package.manifest.name}/{package.manifest.version}"
-    try:
-        with tarfile.open(private, "w", format=tarfile.PAX_FORMAT) as archive:
-            for name in (MANIFEST, SIGNATURE):
-                if (package.path / name).is_file():
-                    _add(archive, f"{base}/{name}", (package.path / name).read_bytes())
-            if REPORT not in package.manifest.files:
-                _add(archive, f"{base}/{REPORT}", report(package.manifest).encode())
-            for name, expected in package.manifest.files.items():
-                with (package.path / name).open("rb") as file:
-                    archive.addfile(_member(f"{base}/{name}", expected.bytes), file)
-        with private.open("rb") as file:
-            os.fsync(file.fileno())
-        private.replace(target)
-    finally:
-        private.unlink(missing_ok=True)
+    with (
+        whole_file(target) as partial,
+        tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in (MANIFEST, SIGNATURE):
+            if (package.path / name).is_file():
+                _add(archive, f"{base}/{name}", (package.path / name).read_bytes())
+        if REPORT not in package.manifest.files:
+            _add(archive, f"{base}/{REPORT}", report(package.manifest).encode())
+        for name, expected in package.manifest.files.items():
+            with (package.path / name).open("rb") as file:
+                archive.addfile(_member(f"{base}/{name}", expected.bytes), file)
 
 
 def load_package(path: Path, trusted: Sequence[PublicKey]) -> Package:

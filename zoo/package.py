@@ -47,7 +47,7 @@ class Package:
             present = ", ".join(("fp32", *self.manifest.variants))
             raise PackageError(
                 f"{self.manifest.reference} has no {precision} variant (it has {present}): make "
-                f"one with zoo export {self.manifest.reference} --precision {precision} "
+                f"one with zoo export variants {self.manifest.reference} --precision {precision} "
                 "--data FOLDER"
             )
         return self.path / name

@@ -6,6 +6,7 @@ vectors are in `tests/zoo/test_space.py`; these bytes never change silently.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +41,28 @@ def space_digest(
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
-def space_of(manifest: Manifest, precision: Precision, openvino: bool = False) -> str:
+ROUNDS_AS_THE_GRAPH = {"openvino": False}
+"""Salt of the runtimes that round where the graph says it. Its key is from when there was one
+other; it stays, since spaces do."""
+
+
+def space_of(
+    manifest: Manifest, precision: Precision, salt: Mapping[str, Any] = ROUNDS_AS_THE_GRAPH
+) -> str:
     """The space of a package's encoder in a precision.
 
     It is the package's where the precision mixes with the reference, else one of its own: of that
-    graph, since int8 with other ranges is as far from it as from fp32, and so is OpenVINO from
-    the runtimes that round where the graph says it.
+    graph, since int8 with other ranges is as far from it as from fp32, and of the `salt` of the
+    runtime: one that rounds elsewhere than the graph says is as far from the others.
     """
     if manifest.mixes(precision):
         return manifest.space
     graph = manifest.files.get(graph_name(precision))
     content = {
         "graph": graph.sha256 if graph else None,
-        "openvino": openvino,
         "precision": precision,
         "space": manifest.space,
+        **salt,
     }
     return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from zoo.errors import InstalledError, PackageError, UnknownModelError
+from zoo.files import write_whole
 from zoo.manifest import split_reference
 from zoo.package import MANIFEST, Package, read_package
 
@@ -78,6 +79,11 @@ def package_folder(name: str, version: str | None = None) -> Path:
 def installed_versions(name: str) -> set[str]:
     """The versions of a name, whole or damaged."""
     return {folder.name for folder in _folders() if folder.parent.name == name}
+
+
+def next_version(name: str) -> str:
+    """The number after the newest version of a name."""
+    return str(1 + max((int(v) for v in installed_versions(name) if v.isdigit()), default=0))
 
 
 def builtin_package() -> Package:
@@ -180,11 +186,8 @@ def set_tag(name: str, tag: str, version: str) -> None:
         raise PackageError(f"{name}@{tag} is a version: choose another tag")
     folder = zoo_home() / "packages" / name / _TAGS
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor, private = tempfile.mkstemp(prefix=".new-", dir=folder)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(version)
-    Path(private).chmod(0o644)  # others may share the store
-    Path(private).replace(folder / tag)
+    write_whole(folder / tag, version.encode())
+    (folder / tag).chmod(0o644)  # others may share the store
 
 
 def remove_tag(name: str, tag: str) -> None:
@@ -225,14 +228,24 @@ def _check_reference(package: Package, name: str, version: str) -> None:
 
 
 def _nothing_found(name: str, version: str | None) -> str:
+    from zoo import catalog  # noqa: PLC0415 - only what is not found is looked for there
+
     reference = name if version is None else f"{name}@{version}"
     folders = _folders()
-    if not folders:
-        return f"no model is installed, so there is no {reference!r}"
+    missing = f"no model {reference!r} is installed"
     versions = sorted({f.name for f in folders if f.parent.name == name}, key=version_key)
-    names = sorted({folder.parent.name for folder in folders})
-    near = [f"{name}@{v}" for v in versions] or get_close_matches(name, names, n=3) or names
-    return f"no model {reference!r} is installed; there is {', '.join(near)}"
+    if versions:
+        return f"{missing}; there is {', '.join(f'{name}@{v}' for v in versions)}"
+    known = {entry.name for entry in catalog.load_catalog()}
+    if name in known:
+        return f"{missing}: `zoo pull {name}` installs it"
+    installed = {folder.parent.name for folder in folders}
+    near = get_close_matches(name.casefold(), sorted(installed | known), n=3)
+    if near:
+        return f"{missing}; did you mean {', '.join(near)}?"
+    if not installed:
+        return f"no model is installed, so there is no {reference!r}"
+    return f"{missing}; there is {', '.join(sorted(installed))}"
 
 
 def _folders() -> list[Path]:

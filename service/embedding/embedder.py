@@ -28,7 +28,7 @@ from service.settings import Settings
 from zoo.errors import GoldenMismatchError, RuntimeDownError
 from zoo.images import ImageError, Pixels, read_square
 from zoo.package import Package
-from zoo.runtimes import Runtime, least_cosine
+from zoo.runtimes import Runtime, check_golden, least_cosine
 
 Vector = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -89,9 +89,11 @@ class Embedder:
         self._max_pixels = settings.max_pixels
         # Of one request; keeps a large one from filling memory with decoded images.
         self._window = 2 * settings.max_batch
-        self._cache = EmbeddingCache(settings.cache_bytes)
+        self._cache_bytes = settings.cache_bytes
+        self._cache = EmbeddingCache(self._cache_bytes)
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
         self._admitted = 0
+        self._doubted = False
 
     def start(self) -> None:
         """Begin to serve."""
@@ -101,6 +103,14 @@ class Embedder:
         """Stop serving; whoever still waits is told so."""
         await self.batcher.close()
         await asyncio.to_thread(self._decoders.shutdown, cancel_futures=True)
+
+    def doubt(self) -> None:
+        """Run the golden images before the next answer, and forget what is known: it may be wrong.
+
+        Until they agree, every image that is to be embedded is refused.
+        """
+        self._doubted = True
+        self._cache = EmbeddingCache(self._cache_bytes)
 
     @property
     def variant(self) -> str:
@@ -153,9 +163,10 @@ class Embedder:
     async def _embed_one(self, data: bytes, normalize: bool) -> Embedded:
         loop = asyncio.get_running_loop()
         name = self.manifest.reference
+        cache = self._cache  # what is computed before a doubt does not reach the cache after it
         try:
             digest, known, square = await loop.run_in_executor(
-                self._decoders, of_one_image, lambda: self._prepare(data)
+                self._decoders, of_one_image, lambda: self._prepare(data, cache)
             )
         except ItemFailedError as failed:
             metrics.FAILED.labels(name, failed.kind.removeprefix("image-")).inc()
@@ -170,22 +181,28 @@ class Embedder:
             detail = "the encoder sees nothing in this image (its embedding has no direction)"
             raise ItemFailedError(ItemError("image-no-direction", f"{detail}: send another one"))
         if known is None:
-            self._cache.put(digest, vector)
+            cache.put(digest, vector)
         return Embedded(vector / norm if normalize else vector, digest)
 
     def _encode(self, squares: Pixels) -> Vector:
+        runtime = self._runtime
         try:
-            return self._runtime.embed(squares)
+            if self._doubted:
+                check_golden(self.package, runtime.variant, runtime.embed, runtime.precision)
+                self._doubted = False
+            return runtime.embed(squares)
         except RuntimeDownError as error:
             raise UnavailableError(str(error), retry_after=1) from error
         except GoldenMismatchError as error:
             raise UnavailableError(str(error), retry_after=30) from error
 
-    def _prepare(self, data: bytes) -> tuple[str, Vector | None, Pixels | None]:
+    def _prepare(
+        self, data: bytes, cache: EmbeddingCache
+    ) -> tuple[str, Vector | None, Pixels | None]:
         """Digest of a file, and its embedding if it is known, else the encoder's input."""
         name = self.manifest.reference
         digest = hashlib.sha256(data).hexdigest()
-        known = self._cache.get(digest)
+        known = cache.get(digest)
         metrics.CACHE.labels(name, "miss" if known is None else "hit").inc()
         if known is not None:
             return digest, known, None

@@ -6,7 +6,7 @@ import structlog
 
 from service.embedding.embedder import Embedder
 from service.errors import NotFoundError, SpaceMismatchError
-from service.settings import Settings
+from service.settings import FASTEST, Settings
 from zoo.package import Package
 from zoo.runtimes import Execution, open_runtime
 from zoo.runtimes.bench import fastest
@@ -89,7 +89,7 @@ def _open(package: Package, settings: Settings) -> Embedder:
 
 
 def _execution(package: Package, settings: Settings) -> Execution:
-    if settings.runtime == "fastest":
+    if settings.runtime == FASTEST:
         return fastest(package, settings.threads)
     return Execution(
         settings.runtime,

@@ -33,6 +33,8 @@ class Probe:
     async def run(self) -> None:
         """Embed the golden image, past the cache.
 
+        Where it fails, nothing else is embedded either until the golden images agree again.
+
         Raises:
             UnavailableError: it takes too long, fails, or its embedding is another one.
         """
@@ -48,9 +50,11 @@ class Probe:
         except ServiceError:
             raise
         except Exception as error:
+            self.embedder.doubt()
             raise UnavailableError(f"{name} fails on its golden image ({error})", 5) from error
         cosine = _cosine(vector, self._expected)
         if not cosine >= self._tolerance:  # NaN fails too
+            self.embedder.doubt()
             raise UnavailableError(
                 f"{name}: its golden image's cosine is {cosine:.6f}, below {self._tolerance}", 5
             )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from export.build import write_manifest
+from export.build import record_metrics
 from export.package import Serving, export_run
 from tests.runs import write_run
 from zoo.encoders import load_served
@@ -171,11 +171,12 @@ def test_what_is_missing_is_named(home: Path, run: Path, tmp_path: Path, photos:
 def test_a_recorded_figure_reaches_manifest_and_card(home: Path, run: Path):
     package = export_run(run, "tiny", "1", Serving(BLOCK))
     metric = Metric(protocol="knn", data="photos", value=0.5, low=0.4, high=0.6, source="measured")
-    changed = package.manifest.model_copy(update={"metrics": (metric,)})
-    write_manifest(package.path, changed)
+    record_metrics(package, [metric.model_copy(update={"value": 0.4})])
+    record_metrics(read_package(package.path), [metric])
     again: Package = read_package(package.path)
     verify(again)
     assert again.manifest.space == package.manifest.space
+    assert again.manifest.metrics == (metric,)
     assert (
         "| photos | knn | 50.0% (40.0 to 60.0) | measured |"
         in (package.path / "card.md").read_text()

@@ -49,7 +49,7 @@ def test_a_plan_for_something_else_is_refused(
 
 
 def test_a_folder_without_a_plan_says_how_to_build_one(package: Package, tmp_path: Path):
-    with pytest.raises(PackageError, match=r"no plan is here.*--tensorrt"):
+    with pytest.raises(PackageError, match=r"no plan is here.*zoo export plan"):
         read_plan(tmp_path, package, "fp16", MACHINE)
     (tmp_path / "tiny" / "2").mkdir(parents=True)
     (tmp_path / "tiny" / "2" / "plan.json").write_text("{}")

@@ -1,12 +1,10 @@
 """A model in other precisions: what they cost is measured, and told apart from what it is not."""
 
 import contextlib
-import json
 import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +12,17 @@ import onnx
 import pytest
 import torch
 from google.protobuf import text_format
-from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from tritonclient.grpc import model_config_pb2
 
-from cli import exports
 from export.build import write_manifest
-from export.cost import Labelled, check_labelled, measure_cost
-from export.lower import fold_norms, write_whole
-from export.quantize import _quantise, _run, quantise
+from export.precisions import fold_norms, write_whole
 from export.triton import Serving, write_repository
+from export.variant_cost import Labelled, check_labelled, measure_cost
 from zoo.archive import report
 from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
-from zoo.images import InputBlock
+from zoo.graphs.quantize import _quantise, _run, quantise
 from zoo.package import Package, read_package, verify
 from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
@@ -228,28 +223,6 @@ def test_too_little_to_measure_on_is_refused(labels: list[str], message: str):
         check_labelled(Labelled(images, labels, ("few",)))
 
 
-def test_of_many_classes_some_are_measured_and_rare_ones_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """A sample over all classes would hold too few images of each."""
-    image = Image.new("RGB", (9, 9))
-    for number in range(6):
-        for name, count in ((f"common-{number}", 20), (f"rare-{number}", 3)):
-            (tmp_path / name).mkdir()
-            for i in range(count):
-                image.save(tmp_path / name / f"{i}.png")
-    monkeypatch.setattr(exports, "_CLASSES", 9)
-    calibration, labelled = exports._samples([tmp_path], InputBlock(size=8))
-    counts = Counter(labelled.labels)
-    assert 3 <= len(counts) < 6
-    assert all(name.startswith("common") for name in counts)
-    assert len(calibration) > 10
-    assert "left out" in capsys.readouterr().err
-    check_labelled(labelled)
-    monkeypatch.chdir(tmp_path)
-    assert exports._samples([Path()], InputBlock(size=8))[1].names == (tmp_path.name,)
-
-
 def test_int8_for_tensorrt_has_no_zero_points_and_no_int32(package: Package, tmp_path: Path):
     served = load_served(package)
     fold_norms(served)
@@ -266,53 +239,6 @@ def test_int8_for_tensorrt_has_no_zero_points_and_no_int32(package: Package, tmp
         assert held[node.input[2]].dtype == np.int8
         assert held.get(node.input[0], np.zeros(1, np.int8)).dtype == np.int8
     assert agreement(_run(target, images), _run(whole, images)).cosine_mean > 0.99
-
-
-def test_the_command_refuses_what_it_cannot_do(package: Package, variants_home: Path):
-    unlabelled = variants_home.parent / "photos" / "china"
-    cases = [
-        (["export", "tiny", "--precision", "fp8"], "'fp8' is none of fp16, bf16, int8"),
-        (["export", "tiny", "--precision", "int8"], "give --data"),
-        (
-            ["export", "tiny", "--precision", "int8", "--data", unlabelled],
-            "a folder of images for each class",
-        ),
-        (["export", "tinny", "--precision", "int8", "--data", unlabelled], "tinny"),
-        (["export", "tiny@1", "--triton", "m", "--precision", "int8"], "has no int8 variant"),
-        (["export", "tiny", "--triton", "m", "--backend", "tensorrt"], "device gpu"),
-        (
-            ["export", "tiny", "--triton", "m", "--device", "tensorrt", "--precision", "int8"],
-            "zero points",
-        ),
-        (["export", "tiny", "--triton", "m", "--tensorrt", "p"], "that --backend tensorrt runs"),
-        (["export", "tiny", "--triton", "m", "--data", unlabelled], "--data has no effect"),
-        (["export", "tiny", "--precision", "int8", "--grid", "2"], "--grid has no effect"),
-        (["export", unlabelled, "--name", "n", "--device", "gpu"], "--device has no effect"),
-        (["export", unlabelled, "--precision", "int8", "--data", unlabelled], "export the run"),
-    ]
-    for arguments, message in cases:
-        done = zoo(*arguments, home=variants_home)
-        assert done.returncode in (1, 2)
-        assert message in " ".join(done.stderr.replace("│", " ").split()), arguments
-        assert "Traceback" not in done.stderr
-    assert [p.name for p in sorted((variants_home / "packages" / "tiny").glob("[!.]*"))] == [
-        "1",
-        "2",
-    ]
-
-
-def test_the_bench_measures_every_way(package: Package, variants_home: Path):
-    done = zoo("bench", "tiny", "--seconds", "0.2", "--batch", "8", "--json", home=variants_home)
-    assert done.returncode == 0, done.stderr
-    results = {row.get("variant"): row for row in json.loads(done.stdout)["results"]}
-    assert {"onnxruntime-fp32", "onnxruntime-fp16", "onnxruntime-int8", "openvino-fp32"} < {
-        *results
-    }
-    assert results["onnxruntime-fp32"]["mixes"]
-    assert not results["openvino-int8"]["mixes"]
-    assert all(row["images_per_second"] > 0 for row in results.values() if "error" not in row)
-    size = results["onnxruntime-int8"]["file_bytes"]
-    assert size == package.manifest.files["encoder.int8.onnx"].bytes
 
 
 def test_a_triton_repository_serves_one_precision(package: Package, tmp_path: Path):

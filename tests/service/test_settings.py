@@ -39,9 +39,10 @@ def test_keys_and_database_are_read_from_files(tmp_path: Path, kind: str):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ZOO_RUNTIME": "openvino", "ZOO_DEVICE": "cuda"}, "ZOO_DEVICE=cuda is of ONNX Runtime"),
+        ({"ZOO_RUNTIME": "openvino", "ZOO_DEVICE": "cuda"}, "ZOO_DEVICE=cuda is of onnxruntime"),
         ({"ZOO_RUNTIME": "fastest", "ZOO_DEVICE": "cuda"}, "ZOO_RUNTIME=fastest does not heed it"),
         ({"ZOO_RUNTIME": "fastest", "ZOO_PRECISION": "int8"}, "fastest chooses the precision"),
+        ({"ZOO_RUNTIME": "tvm"}, "'tvm' is no runtime: give onnxruntime, openvino, triton or fas"),
         ({"ZOO_PRECISION": "fp8"}, "'fp32', 'fp16', 'bf16' or 'int8'"),
     ],
 )

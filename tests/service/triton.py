@@ -22,11 +22,15 @@ ENVIRONMENT = "ZOO_TEST_TRITON"
 
 @dataclass
 class Triton:
-    """A server over one model repository; it keeps its ports through restarts."""
+    """A server over one model repository; it keeps its ports through restarts.
+
+    options: further arguments of its command line.
+    """
 
     repository: Path
     work: Path
     ports: dict[str, int] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,7 +52,7 @@ class Triton:
             shutil.copy(stub, backends / "python")
         self.ports = self.ports or {name: _free_port() for name in ("http", "grpc", "metrics")}
         command = [str(server / "bin" / "tritonserver"), f"--model-repository={self.repository}"]
-        command.append(f"--backend-directory={backends}")
+        command += [f"--backend-directory={backends}", *self.options]
         for name, port in self.ports.items():
             command += [f"--{name}-port={port}", f"--{name}-address=127.0.0.1"]
         variables = {

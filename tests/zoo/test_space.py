@@ -14,8 +14,10 @@ from safetensors.numpy import save_file
 from zoo.architectures import ResNetArchitecture
 from zoo.errors import PackageError
 from zoo.images import InputBlock
-from zoo.manifest import Layer
-from zoo.space import space_digest, tensor_digests, tensor_layout
+from zoo.manifest import File, Layer
+from zoo.runtimes.openvino import SALT as OPENVINO
+from zoo.space import space_digest, space_of, tensor_digests, tensor_layout
+from zoo.store import builtin_package
 
 TENSORS = {
     "conv1.weight": np.arange(6, dtype=np.float16).reshape(2, 3),
@@ -52,6 +54,24 @@ def test_a_grid_of_one_is_not_written(path):
     assert "grid" not in LAYER.model_dump(mode="json")
     assert digest(path, layer=LAYER.model_copy(update={"grid": 1})) == VECTOR
     assert digest(path, layer=LAYER.model_copy(update={"grid": 2})) != VECTOR
+
+
+@pytest.mark.parametrize(
+    ("precision", "salt", "expected"),
+    [
+        ("int8", None, "2108b433fae15760cfe783853373f0927b2b4c1b2ee6a91be7097087a047953f"),
+        ("int8", OPENVINO, "ca382dc7a514b6ecb78e5a11cd77170541129c887250945c6f78d567a7385d68"),
+        ("bf16", None, "60c5f48bc8a9ca9c8a26d5dea3856968e443d826f647837ccb9ad15d7028abba"),
+        ("bf16", OPENVINO, "a8ba299c375477fc7894ea42c7c2b13c898e951eb3c6287da258bda51e064b3b"),
+        ("fp32", OPENVINO, "ab" * 32),
+    ],
+)
+def test_the_vectors_of_coarse_variants_written_down(precision, salt, expected):
+    graph = File(sha256="cd" * 32, bytes=1)
+    manifest = builtin_package().manifest.model_copy(
+        update={"space": "ab" * 32, "parity": {}, "files": {"encoder.int8.onnx": graph}}
+    )
+    assert space_of(manifest, precision, **({"salt": salt} if salt else {})) == expected
 
 
 def test_an_independent_computation_agrees(path):

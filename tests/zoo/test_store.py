@@ -43,10 +43,12 @@ def test_ones_own_package_comes_before_the_built_in_one(make_package, tmp_path, 
 def test_an_unknown_name_suggests_the_nearest(make_package):
     make_package("tiny")
     make_package("other")
-    with pytest.raises(UnknownModelError, match=r"there is tiny$"):
+    with pytest.raises(UnknownModelError, match=r"did you mean tiny\?$"):
         find_package("tinny")
     with pytest.raises(UnknownModelError, match=r"'tiny@7'.*there is tiny@1$"):
         find_package("tiny@7")
+    with pytest.raises(UnknownModelError, match=r"there is other, .*tiny$"):
+        find_package("nothing-like-it")
     for odd in ("../tiny", "Tiny", "", "tiny@", "tiny@../1"):
         with pytest.raises(UnknownModelError, match="name@version"):
             find_package(odd)

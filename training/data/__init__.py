@@ -2,8 +2,9 @@
 
 from training.data.entry import DataError, Entry
 from training.data.feed import Feed
-from training.data.near_duplicates import near_duplicates
+from training.data.near_duplicates import leave_out_near, near_duplicates
 from training.data.packed import Packed, pack
+from training.data.samples import sample_labelled, sample_squares
 from training.data.sources import list_entries, read_files, source_digest, source_name
 
 __all__ = [
@@ -11,10 +12,13 @@ __all__ = [
     "Entry",
     "Feed",
     "Packed",
+    "leave_out_near",
     "list_entries",
     "near_duplicates",
     "pack",
     "read_files",
+    "sample_labelled",
+    "sample_squares",
     "source_digest",
     "source_name",
 ]

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +22,10 @@ import numpy.typing as npt
 from training.data.entry import DataError, Entry
 from training.data.sources import list_entries, read_files, source_digest, source_name
 from zoo.images import ImageError, InputBlock, decode, square
+from zoo.progress import Progress
 
 if TYPE_CHECKING:  # what reads images alone need not have PyTorch
     from training.data.gpu_jpeg import Decoder
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and their total."""
 
 LARGE_SET = 100_000
 """Images from which on a GPU decodes; fewer take a CPU some minutes, once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from training.evaluation.features import Embedder, Progress
+from training.evaluation.features import Embedder, StageProgress
 from training.evaluation.few_label import check_few_label, measure_few_label
 from training.evaluation.fractions import check_fractions, measure_fractions
 from training.evaluation.frozen import (
@@ -53,7 +53,7 @@ def evaluate(
     protocols: Sequence[str],
     options: Options = DEFAULTS,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Evaluation:
     """Measure every embedder by every protocol on every set.
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +13,13 @@ import numpy.typing as npt
 
 from training.data import DataError, Entry, read_files, source_digest, source_name
 from zoo.encoders import Run
+from zoo.files import whole_file
 from zoo.images import ImageError, InputBlock, Pixels, read_square
 from zoo.package import Package
 
 Floats = npt.NDArray[np.float32]
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with the name of the stage, how much of it is done, and of how much."""
 
 _BATCH = 256
 
@@ -62,7 +61,7 @@ def embed_source(
     source: Path,
     entries: list[Entry],
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Features:
     """Features of the entries of a folder or tar, read from `cache` where it has them.
 
@@ -114,7 +113,7 @@ def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:
 
 
 def _embed_all(
-    embedder: Embedder, source: Path, entries: list[Entry], progress: Progress | None
+    embedder: Embedder, source: Path, entries: list[Entry], progress: StageProgress | None
 ) -> tuple[npt.NDArray[np.int64], Floats, dict[str, str]]:
     """Rows of the entries that could be read (in order), their vectors, and the others' reasons."""
     rows: list[int] = []
@@ -162,12 +161,6 @@ def _squares(
 def _save(
     file: Path, rows: npt.NDArray[np.int64], vectors: Floats, unreadable: dict[str, str]
 ) -> None:
-    """Under a private name first: an interrupted pass leaves no torn file to be read."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz", delete=False) as partial:
-        try:
-            np.savez(partial, rows=rows, vectors=vectors, unreadable=json.dumps(unreadable))
-            partial.close()
-            os.replace(partial.name, file)
-        finally:
-            Path(partial.name).unlink(missing_ok=True)
+    with whole_file(file) as partial:
+        np.savez(partial, rows=rows, vectors=vectors, unreadable=json.dumps(unreadable))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from heads.trials import few_label_accuracies, interval
+from heads.few_label_accuracy import few_label_accuracies, interval
 from training.data import DataError
 from training.evaluation.features import Features
 from training.evaluation.results import Accuracy, Difference
@@ -57,7 +57,7 @@ def few_label(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """`heads.trials.few_label_accuracies` of features.
+    """`heads.few_label_accuracy.few_label_accuracies` of features.
 
     Raises:
         DataError: a class has too few images to leave one to be tested.

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from zoo.manifest import Baseline, Metric
+
 
 class Accuracy(BaseModel):
     """One method's accuracy on one set by one protocol (`knn`, `few-label-5`, `finetune-10%`, ...).
@@ -47,3 +49,33 @@ class Evaluation(BaseModel):
     unreadable: dict[str, str]
     draws: int
     seed: int
+
+    def metrics(self, method: str) -> tuple[Metric, ...]:
+        """The figures of one method, with its baselines, as a manifest holds them."""
+        return tuple(self._metric(found) for found in self.accuracies if found.method == method)
+
+    def _metric(self, found: Accuracy) -> Metric:
+        values = {(a.method, a.data, a.protocol): a.value for a in self.accuracies}
+        note = f"{found.classes} classes, {found.images:,} images tested, seed {self.seed}"
+        if found.protocol.startswith("few-label"):
+            note += f", {self.draws} draws"
+        return Metric(
+            protocol=found.protocol,
+            data=found.data,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            baselines=tuple(
+                Baseline(
+                    method=d.other,
+                    value=values[d.other, d.data, d.protocol],
+                    difference=d.value,
+                    low=d.low,
+                    high=d.high,
+                )
+                for d in self.differences
+                if (d.data, d.protocol) == (found.data, found.protocol)
+            ),
+            source="measured",
+            note=note,
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.data import Entry
-from training.evaluation.features import Embedder, Features, Progress, embed_source, gather
+from training.evaluation.features import Embedder, Features, StageProgress, embed_source, gather
 from training.evaluation.sets import Division, LabelledSet
 
 Size = Literal["paper", "cpu"]
@@ -40,7 +40,7 @@ class Task:
     data: LabelledSet
     options: Options
     cache: Path
-    progress: Progress | None = None
+    progress: StageProgress | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def division(self) -> Division:

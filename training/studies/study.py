@@ -6,7 +6,6 @@ that the same command goes on where it was stopped.
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ import torch
 from matplotlib.axes import Axes
 from pydantic import BaseModel, ConfigDict
 
+from heads.few_label_accuracy import interval
 from heads.interval import wilson
-from heads.trials import interval
 from training.data import Packed
 from training.evaluation.finetune import centre_views
 from training.evaluation.linear import linear_accuracy
@@ -27,6 +26,7 @@ from training.loop import Step, train
 from training.recipe import Recipe
 from training.studies.scales import Scale, Size
 from zoo.encoders import Run, encoder_from_run, read_run
+from zoo.files import write_whole
 from zoo.images import InputBlock
 
 _CHECKPOINT = "checkpoint.pt"
@@ -156,9 +156,7 @@ class Study:
         figures = measure(read_run(run))
         self.say(f"{cell}, seed {seed}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
         record.parent.mkdir(parents=True, exist_ok=True)
-        partial = record.with_suffix(".partial")
-        partial.write_text(json.dumps(figures))
-        os.replace(partial, record)
+        write_whole(record, json.dumps(figures).encode())
         (run / _CHECKPOINT).unlink()  # dozens of them would fill a disk; the log stays
         return figures
 

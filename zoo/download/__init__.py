@@ -5,15 +5,15 @@ from zoo.download.checkpoints import pull_entry
 from zoo.download.claims import Claim
 from zoo.download.folders import Unfinished, discard, private_folder, unfinished
 from zoo.download.http import HttpFile, open_client
-from zoo.download.remote import Progress, Remote, Silent
+from zoo.download.remote import Remote, Silent, TransferProgress
 from zoo.download.transfer import Wanted, check_space, fetch, read_small
 
 __all__ = [
     "Claim",
     "HttpFile",
-    "Progress",
     "Remote",
     "Silent",
+    "TransferProgress",
     "Unfinished",
     "Wanted",
     "check_space",

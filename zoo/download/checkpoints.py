@@ -11,7 +11,7 @@ from zoo.download import first_use
 from zoo.download.claims import Claim
 from zoo.download.folders import discard, folder_bytes, private_folder
 from zoo.download.http import HttpFile, shown
-from zoo.download.remote import Progress
+from zoo.download.remote import TransferProgress
 from zoo.download.transfer import Wanted, check_space, fetch
 from zoo.errors import CheckpointError, DownloadError, InstalledError
 from zoo.manifest import Source
@@ -22,7 +22,7 @@ Convert = Callable[[CatalogEntry, CatalogSource, dict[str, Path], tuple[Source, 
 
 
 def pull_entry(
-    entry: CatalogEntry, client: httpx.Client, convert: Convert, progress: Progress
+    entry: CatalogEntry, client: httpx.Client, convert: Convert, progress: TransferProgress
 ) -> Package:
     """Download a checkpoint from the first of its sources that has it whole, and convert it.
 
@@ -67,7 +67,7 @@ def pull_entry(
 
 
 def _fetch_all(
-    source: CatalogSource, folder: Path, client: httpx.Client, progress: Progress
+    source: CatalogSource, folder: Path, client: httpx.Client, progress: TransferProgress
 ) -> dict[str, str]:
     known = sum(file.size or 0 for file in source.files)
     # The package that is made of it takes about as much again.

@@ -5,13 +5,12 @@ One small file an address in `$ZOO_HOME/digests/`, written under a private name 
 
 import hashlib
 import json
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from zoo.download.claims import Claim
 from zoo.errors import DownloadError
+from zoo.files import write_whole
 from zoo.store import zoo_home
 
 
@@ -43,11 +42,8 @@ def hold(address: str, sha256: str) -> None:
         "sha256": sha256,
         "first_seen": datetime.now(UTC).date().isoformat(),
     }
-    descriptor, private = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-    Path(private).chmod(0o644)  # others may share the store
-    Path(private).replace(path)
+    write_whole(path, json.dumps(content).encode())
+    path.chmod(0o644)  # others may share the store
 
 
 def _path(address: str) -> Path:

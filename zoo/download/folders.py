@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.files import write_whole
 from zoo.store import zoo_home
 
 _OWNER = "owner.json"
@@ -133,9 +134,7 @@ def _claim(key: str, mine: Path) -> None:
 
 def _sign(folder: Path) -> None:
     owner = {"host": socket.gethostname(), "pid": os.getpid()}
-    new = folder / f".{_OWNER}"
-    new.write_text(json.dumps(owner))
-    new.replace(folder / _OWNER)
+    write_whole(folder / _OWNER, json.dumps(owner).encode())
 
 
 def _beat(owner: Path, stop: threading.Event) -> None:

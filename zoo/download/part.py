@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zoo.download.claims import Algorithm, Hasher, new_hasher
 from zoo.errors import DownloadError
+from zoo.files import write_whole
 
 _CHECKPOINT = 1.0  # seconds between records; each costs an fsync
 _BLOCK = 1 << 20
@@ -98,10 +99,8 @@ class Part:
             offset=self.offset,
             sha256=self._hashers["sha256"].hexdigest(),
         )
-        new = self._record.with_name(f".{self._record.name}")
         try:
-            new.write_text(record.model_dump_json())
-            new.replace(self._record)
+            write_whole(self._record, record.model_dump_json().encode())
         except FileNotFoundError:
             raise DownloadError(
                 f"{self._address}: another pull went on with this download; try again"

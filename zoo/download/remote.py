@@ -43,7 +43,7 @@ class Remote(Protocol):
         ...
 
 
-class Progress(Protocol):
+class TransferProgress(Protocol):
     """What is told while files arrive."""
 
     def at(self, name: str, done: int, total: int | None) -> None:

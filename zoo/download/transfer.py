@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from zoo.download.claims import Claim, check_agreement, check_claims
 from zoo.download.part import Part
-from zoo.download.remote import Answer, Progress, Remote, TransientError
+from zoo.download.remote import Answer, Remote, TransferProgress, TransientError
 from zoo.errors import DownloadError, NoSpaceError
 
 TRIES = 7
@@ -34,7 +34,7 @@ class Wanted:
     size: int | None = None
 
 
-def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
+def fetch(wanted: Wanted, folder: Path, progress: TransferProgress) -> str:
     """Bring a file into `folder/whole/`, going on where an earlier pull stopped.
 
     Its length and every digest that the caller or the server gave are checked before it has its
@@ -70,7 +70,7 @@ def fetch(wanted: Wanted, folder: Path, progress: Progress) -> str:
     return digest
 
 
-def read_small(remote: Remote, limit: int, progress: Progress) -> bytes:
+def read_small(remote: Remote, limit: int, progress: TransferProgress) -> bytes:
     """The bytes of a small file, at most `limit`.
 
     Raises:
@@ -91,7 +91,7 @@ def read_small(remote: Remote, limit: int, progress: Progress) -> bytes:
     return retrying(attempt, progress)
 
 
-def retrying(attempt: Callable[[], T], progress: Progress) -> T:
+def retrying(attempt: Callable[[], T], progress: TransferProgress) -> T:
     """Attempt until it succeeds, pausing longer each time nothing arrives.
 
     Raises:
@@ -127,7 +127,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
+def _attempt(wanted: Wanted, part: Part, progress: TransferProgress) -> None:
     """Receive what is missing, and check the whole."""
     begun, version = part.offset, part.validator
     try:
@@ -139,7 +139,7 @@ def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
         raise
 
 
-def _receive(wanted: Wanted, part: Part, progress: Progress) -> None:
+def _receive(wanted: Wanted, part: Part, progress: TransferProgress) -> None:
     remote, begun = wanted.remote, part.offset
     # With every byte here, but killed before the checks: ask for what the server says of the file.
     complete = part.total is not None and part.offset == part.total

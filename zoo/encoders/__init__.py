@@ -5,7 +5,7 @@ from zoo.encoders.cpc import CPCEncoder
 from zoo.encoders.google import SameMaxPool
 from zoo.encoders.representation import fit_representation
 from zoo.encoders.resnet import STAGES, ResNet, build_resnet
-from zoo.encoders.run import Run, encoder_from_run, is_run, read_run
+from zoo.encoders.run import Run, encoder_from_run, is_run, last_stage, read_run, trained_size
 from zoo.encoders.served import ServedEncoder, load_served, load_weights
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "encoder_from_run",
     "fit_representation",
     "is_run",
+    "last_stage",
     "load_served",
     "load_weights",
     "read_run",
+    "trained_size",
 ]

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,27 @@ def read_run(folder: Path) -> Run:
         ) from error
 
 
+def trained_size(folder: Path) -> int:
+    """Side of the views at the end of the run, whether or not it has saved something.
+
+    Raises:
+        PackageError: the folder is no training run, or its `run.json` is damaged.
+    """
+    with _recipe(folder) as recipe:
+        phases = recipe["phases"]
+        return int(phases[-1]["size"] if phases else recipe["augmentation"]["size"])
+
+
+def last_stage(folder: Path) -> str:
+    """The last stage of the run's encoder.
+
+    Raises:
+        PackageError: as `trained_size`.
+    """
+    with _recipe(folder) as recipe:
+        return _ARCHITECTURE.validate_python(recipe["architecture"]).last_stage
+
+
 def encoder_from_run(run: Run) -> Encoder:
     """The run's encoder with its trained weights, in evaluation mode.
 
@@ -75,3 +98,14 @@ def encoder_from_run(run: Run) -> Encoder:
     encoder = build_encoder(_ARCHITECTURE.validate_python(run.described["recipe"]["architecture"]))
     load_weights(encoder, run.part("encoder"), str(run.folder / CHECKPOINT))
     return encoder.eval()
+
+
+@contextmanager
+def _recipe(folder: Path) -> Iterator[dict[str, Any]]:
+    """The recipe that a run was made by; what it lacks is told with the file's name."""
+    try:
+        yield json.loads((folder / DESCRIPTION).read_text())["recipe"]
+    except FileNotFoundError:
+        raise PackageError(f"{folder}: not a training run, it has no {DESCRIPTION}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise PackageError(f"{folder / DESCRIPTION}: cannot be read ({error!r})") from error

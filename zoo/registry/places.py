@@ -1,6 +1,5 @@
 """A registry's files: over HTTP to read, in a folder or an object store to read and write."""
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from zoo.download import HttpFile, Remote
 from zoo.download.http import shown
 from zoo.download.remote import Answer, NotThereError, TransientError
 from zoo.errors import DownloadError, ZooError
+from zoo.files import whole_file
 
 _BLOCK = 1 << 20
 
@@ -141,14 +141,9 @@ class StoredPlace:
                     f"{self.address}: there is no such bucket to write to"
                 ) from error
             return
-        folder, _, name = target.rpartition("/")
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        private = Path(folder, f".new-{secrets.token_hex(4)}-{name}")
-        try:
-            yield str(private)
-            private.replace(target)
-        finally:
-            private.unlink(missing_ok=True)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(Path(target)) as partial:
+            yield str(partial)
 
 
 @dataclass(frozen=True)

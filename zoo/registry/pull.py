@@ -11,7 +11,7 @@ from minisign import PublicKey
 
 from zoo.download import (
     Claim,
-    Progress,
+    TransferProgress,
     Wanted,
     check_space,
     discard,
@@ -56,7 +56,7 @@ def parse_digest(text: str) -> str:
 
 
 def pull_package(
-    place: Place, reference: str, demands: Demands, progress: Progress
+    place: Place, reference: str, demands: Demands, progress: TransferProgress
 ) -> tuple[Package, bool]:
     """Bring `name` (its newest version) or `name@version` into the store.
 
@@ -102,7 +102,7 @@ def pull_package(
 
 
 def _resolve(
-    place: Place, name: str, version: str | None, progress: Progress
+    place: Place, name: str, version: str | None, progress: TransferProgress
 ) -> tuple[str, Listed]:
     remote = place.file(f"{name}/{INDEX}")
     try:
@@ -119,7 +119,7 @@ def _resolve(
     return version, versions[version]
 
 
-def _signature(place: Place, base: str, listed: Listed, progress: Progress) -> bytes | None:
+def _signature(place: Place, base: str, listed: Listed, progress: TransferProgress) -> bytes | None:
     if not listed.signed:
         return None
     return read_small(place.file(f"{base}/{SIGNATURE}"), SIGNATURE_LIMIT, progress)
@@ -139,7 +139,7 @@ def _installed(name: str, version: str, digest: str) -> Package | None:
 
 
 def _fetch_files(
-    place: Place, base: str, manifest: Manifest, folder: Path, progress: Progress
+    place: Place, base: str, manifest: Manifest, folder: Path, progress: TransferProgress
 ) -> None:
     total = sum(file.bytes for file in manifest.files.values())
     check_space(folder, total - folder_bytes(folder), manifest.reference)

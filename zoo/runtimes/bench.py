@@ -1,6 +1,5 @@
 """How fast and how exact each way is that this machine can execute an encoder."""
 
-import importlib.util
 import logging
 import multiprocessing
 import resource
@@ -16,10 +15,9 @@ from zoo.errors import ZooError
 from zoo.manifest import Parity, Precision
 from zoo.package import Package
 from zoo.runtimes.golden import read_golden
-from zoo.runtimes.onnx import devices
 from zoo.runtimes.open import open_as_asked
-from zoo.runtimes.openvino import graph_read
 from zoo.runtimes.protocol import Execution
+from zoo.runtimes.table import RUNTIMES
 
 _log = logging.getLogger(__name__)
 
@@ -51,15 +49,12 @@ class Failure:
 
 def executions(package: Package, threads: int = 0) -> Iterator[Execution]:
     """The ways that could work here: installed runtimes, precisions that the package has."""
-    precisions: tuple[Precision, ...] = ("fp32", *package.manifest.variants)
-    for device in devices():
-        for precision in precisions:
-            if (device, precision) not in (("cpu", "bf16"), ("tensorrt", "int8")):  # see open_onnx
-                yield Execution("onnxruntime", precision, device, threads)
-    if importlib.util.find_spec("openvino"):
-        rounded: tuple[Precision, ...] = ("bf16",)  # which needs no variant
-        for precision in dict.fromkeys(precisions + rounded):
-            yield Execution("openvino", precision, threads=threads)
+    there: tuple[Precision, ...] = ("fp32", *package.manifest.variants)
+    for name, kind in RUNTIMES.items():
+        for device in kind.devices():
+            for precision in dict.fromkeys(there + kind.rounds):
+                if precision in kind.precisions[device]:
+                    yield Execution(name, precision, device, threads)
 
 
 def bench(
@@ -116,7 +111,7 @@ def _measure(package: Package, way: Execution, batch: int, seconds: float) -> Fi
 
 
 def _file_bytes(package: Package, way: Execution) -> int:
-    read = graph_read if way.runtime == "openvino" else Package.graph_of
-    graph = read(package, way.precision)
+    there = way.precision in ("fp32", *package.manifest.variants)
+    graph = package.graph_of(way.precision) if there else package.graph  # which it rounds
     weights = package.weights.stat().st_size if graph == package.graph else 0
     return graph.stat().st_size + weights

@@ -15,7 +15,7 @@ from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Device, Execution
 from zoo.space import space_of
-from zoo.store import zoo_home
+from zoo.store import builtin_package, zoo_home
 
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
 _PROVIDERS: dict[Device, str] = {
@@ -36,8 +36,7 @@ class OnnxRuntime:
         self._session = session
         self.precision: Precision = precision
         self.space = space
-        where = "" if device == "cpu" else f"{device}-"
-        self.variant = f"onnxruntime-{where}{precision}"
+        self.variant = Execution("onnxruntime", precision, device).variant
 
     def embed(self, images: Pixels) -> npt.NDArray[np.float32]:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
@@ -96,6 +95,30 @@ def devices() -> tuple[Device, ...]:
         return ()
     present = set(ort.get_available_providers())
     return tuple(device for device, provider in _PROVIDERS.items() if provider in present)
+
+
+def probe() -> dict[str, Any]:
+    """Its distribution, the devices that it was built for, and those that do not load."""
+    try:
+        name = check_installed()
+    except RuntimeUnavailableError as error:
+        return {"problem": str(error)}
+    built_for = devices()
+    found = {"package": f"{name} {version(name)}", "devices": list(built_for)}
+    if not built_for:
+        return found | {"problem": "it cannot be imported: install it again"}
+    unusable = [device for device in built_for if not _runs_on(device)]
+    if unusable:
+        found["do not load"] = f"{', '.join(unusable)} (the lines above say why)"
+    return found
+
+
+def _runs_on(device: Device) -> bool:
+    """Whether a session can be had there; what ONNX Runtime lacks for it, it prints."""
+    if device == "cpu":
+        return True
+    wanted = Execution(device=device)
+    return open_onnx(builtin_package(), wanted).variant == wanted.variant
 
 
 def _order(wanted: Device) -> tuple[Device, ...]:

@@ -4,16 +4,14 @@ from zoo.errors import RuntimeUnavailableError
 from zoo.manifest import Parity
 from zoo.package import Package
 from zoo.runtimes.golden import check_golden
-from zoo.runtimes.onnx import open_onnx
-from zoo.runtimes.openvino import open_openvino
 from zoo.runtimes.protocol import Execution, Runtime
-from zoo.runtimes.triton import open_triton
+from zoo.runtimes.table import runtime_kind
 
 
 def open_runtime(package: Package, execution: Execution | None = None) -> Runtime:
     """The package's encoder, proven on its golden vectors.
 
-    A Triton server that is not there yet is proven when it first answers.
+    A runtime elsewhere that is not there yet is proven when it first answers.
 
     Raises:
         RuntimeUnavailableError: the runtime is not installed, or cannot do that here.
@@ -21,8 +19,9 @@ def open_runtime(package: Package, execution: Execution | None = None) -> Runtim
         GoldenMismatchError: the embeddings are not those that the package attests.
     """
     execution = execution or Execution()
-    if execution.runtime == "triton":
-        return open_triton(package, execution)
+    kind = runtime_kind(execution.runtime)
+    if kind.remote:
+        return kind.open(package, execution)
     return open_proven(package, execution)[0]
 
 
@@ -32,8 +31,7 @@ def open_proven(package: Package, execution: Execution) -> tuple[Runtime, Parity
     Raises:
         RuntimeUnavailableError, PackageError, GoldenMismatchError: as `open_runtime`.
     """
-    opener = open_openvino if execution.runtime == "openvino" else open_onnx
-    runtime: Runtime = opener(package, execution)
+    runtime = runtime_kind(execution.runtime).open(package, execution)
     return runtime, check_golden(package, runtime.variant, runtime.embed, runtime.precision)
 
 

@@ -1,6 +1,7 @@
 """OpenVINO on the CPU: bfloat16 arithmetic where the processor has it, and faster int8."""
 
-from pathlib import Path
+from importlib.metadata import version
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
@@ -11,8 +12,11 @@ from zoo.errors import PackageError, RuntimeUnavailableError
 from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
-from zoo.runtimes.protocol import Execution
+from zoo.runtimes.protocol import Device, Execution
 from zoo.space import space_of
+
+SALT = {"openvino": True}
+"""Of coarse spaces: OpenVINO rounds elsewhere than the graph says."""
 
 
 class OpenVinoRuntime:
@@ -20,11 +24,11 @@ class OpenVinoRuntime:
 
     concurrency = 1  # a second batch at the same time would only take the cores from the first
 
-    def __init__(self, request: Any, precision: Precision, space: str) -> None:
+    def __init__(self, request: Any, execution: Execution, space: str) -> None:
         self._request, self._lock = request, Lock()
         self.space = space
-        self.precision: Precision = precision
-        self.variant = f"openvino-{precision}"
+        self.precision: Precision = execution.precision
+        self.variant = execution.variant
 
     def embed(self, images: Pixels) -> npt.NDArray[np.float32]:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
@@ -50,7 +54,8 @@ def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
             "OpenVINO is not installed: pip install 'encoder-zoo[openvino]'"
         ) from error
     rounds = execution.precision == "bf16"
-    graph = graph_read(package, execution.precision)
+    rounded = rounds and "bf16" not in package.manifest.variants
+    graph = package.graph if rounded else package.graph_of(execution.precision)
     core = openvino.Core()
     if rounds and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise RuntimeUnavailableError("this processor has no bfloat16 arithmetic: use fp32")
@@ -64,16 +69,22 @@ def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
         model = core.compile_model(str(graph), "CPU", settings)
     except Exception as error:  # the library raises RuntimeError for everything
         raise PackageError(f"{graph}: OpenVINO refuses it ({error})") from error
-    space = space_of(package.manifest, execution.precision, openvino=True)
-    return OpenVinoRuntime(model.create_infer_request(), execution.precision, space)
+    space = space_of(package.manifest, execution.precision, SALT)
+    return OpenVinoRuntime(model.create_infer_request(), execution, space)
 
 
-def graph_read(package: Package, precision: Precision) -> Path:
-    """The graph that a precision is computed from.
+def devices() -> tuple[Device, ...]:
+    """The processor, where OpenVINO is installed."""
+    return ("cpu",) if find_spec("openvino") else ()
 
-    Raises:
-        PackageError: the package has no such variant.
-    """
-    if precision == "bf16" and precision not in package.manifest.variants:
-        return package.graph
-    return package.graph_of(precision)
+
+def probe() -> dict[str, Any]:
+    """Its version and what it can do with the processor."""
+    try:
+        import openvino  # noqa: PLC0415
+    except ImportError:
+        return {
+            "state": "not installed: pip install 'encoder-zoo[openvino]' (faster on processors)"
+        }
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return {"version": version("openvino"), "processor": sorted(capabilities)}

@@ -11,7 +11,6 @@ from zoo.manifest import Precision
 
 Embeddings = npt.NDArray[np.float32]
 
-RuntimeName = Literal["onnxruntime", "openvino", "triton"]
 Device = Literal["cpu", "cuda", "tensorrt"]
 """`tensorrt`: an NVIDIA GPU through ONNX Runtime's TensorRT provider."""
 
@@ -20,16 +19,23 @@ Device = Literal["cpu", "cuda", "tensorrt"]
 class Execution:
     """How an encoder is to be executed.
 
+    runtime: one of `zoo.runtimes.table.RUNTIMES`.
     threads: CPU threads of one call; 0 leaves the choice to the runtime.
     device: of ONNX Runtime here.
     url: host:port of a Triton server's gRPC service.
     """
 
-    runtime: RuntimeName = "onnxruntime"
+    runtime: str = "onnxruntime"
     precision: Precision = "fp32"
     device: Device = "cpu"
     threads: int = 0
     url: str = "127.0.0.1:8001"
+
+    @property
+    def variant(self) -> str:
+        """What a runtime that does so is called in answers, such as `onnxruntime-cuda-fp16`."""
+        where = "" if self.device == "cpu" else f"{self.device}-"
+        return f"{self.runtime}-{where}{self.precision}"
 
 
 class Runtime(Protocol):

@@ -1,12 +1,22 @@
 """Triton Inference Server, asked over gRPC.
 
-A server may die, come back, and come back with something else. Nothing it says is trusted before
-the golden vectors have been run through it, and after every lost connection they are run again.
+A server may die, come back, and come back with something else; its model may be loaded anew from
+other files; a load balancer may send each request elsewhere. Triton names neither its process nor
+the files of a model, so nothing it says of itself is trusted. Two things are:
+
+- the proof: the space it claims and all golden images, before the first answer, after every change
+  of the connection or failed request, and every few seconds;
+- the witness: one golden image that travels in every request, behind the images that are asked for.
+  Triton runs a request whole on one instance of a model, so the witness' embedding tells what
+  computed exactly this answer.
 """
 
+import itertools
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -16,14 +26,16 @@ from zoo.errors import GoldenMismatchError, RuntimeDownError, RuntimeUnavailable
 from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
-from zoo.runtimes.golden import check_golden
+from zoo.runtimes.golden import Golden, agreement, check_golden, read_golden
 from zoo.runtimes.protocol import Execution
 from zoo.space import space_of
 
 Floats = npt.NDArray[np.float32]
 
 DEADLINE_SECONDS = 10.0
-"""For one request to the server, retries included."""
+"""For one call of `embed`, with its proof and retries."""
+PROOF_SECONDS = 5.0
+"""How long a proof holds where nothing calls it in question."""
 
 # Two retries bridge a server that drops a connection; one that is down is reported at once.
 _RETRY_AFTER = (0.05, 0.2)
@@ -35,7 +47,10 @@ _CHANNEL = {
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
 }
-_PASSING = ("StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.CANCELLED")
+
+
+class _InterruptedError(RuntimeDownError):
+    """What another attempt may mend: a lost connection, or a witness that speaks against."""
 
 
 class TritonRuntime:
@@ -48,12 +63,19 @@ class TritonRuntime:
         self._package, self._url = package, execution.url
         self.precision: Precision = execution.precision
         self.space = space_of(package.manifest, execution.precision)
-        self._model, self._version = package.manifest.name, package.manifest.version
-        self._client = _client(execution.url)
-        self._max_batch = 1
-        self._proven = False
-        self._proving = threading.Lock()
         self.variant = "triton"
+        golden = read_golden(package.golden)
+        self._witness = _most_telling(golden)
+        self._image = golden.images[self._witness : self._witness + 1]
+        self._reference = golden.embeddings[self._witness : self._witness + 1]
+        self._expected, self._least = self._reference, package.manifest.tolerance
+        self._most = 1  # images in a request
+        self._proving = threading.Lock()
+        # A proof is of one epoch; whatever calls it in question begins another, never seen before.
+        self._epochs = itertools.count()
+        self._epoch, self._proven_epoch = next(self._epochs), -1
+        self._proven_at = float("-inf")
+        self._stub = _connect(execution.url, self._doubt)
 
     def embed(self, images: Pixels) -> Floats:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe.
@@ -63,73 +85,146 @@ class TritonRuntime:
                 may help.
             GoldenMismatchError: it serves another space, or other embeddings.
         """
-        self.prove()
-        return self._infer(images)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        for pause in _RETRY_AFTER:
+            try:
+                return self._embed_proven(images, deadline)
+            except _InterruptedError:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+        return self._embed_proven(images, deadline)
 
-    def prove(self) -> None:
-        """Run the golden vectors, unless that was done since the connection was last lost.
+    def prove(self, deadline: float | None = None) -> int:
+        """Check the space and all golden images, unless a proof of this epoch still holds.
+
+        Returns:
+            The epoch that was proven.
 
         Raises:
             RuntimeDownError, GoldenMismatchError: as `embed`.
         """
         with self._proving:
-            if self._proven:
-                return
-            self._check_space()
-            check_golden(self._package, self.variant, self._infer, self.precision)
-            self._proven = True
+            epoch, now = self._epoch, time.monotonic()
+            if self._proven_epoch == epoch and now - self._proven_at < PROOF_SECONDS:
+                return epoch
+            deadline = deadline or now + DEADLINE_SECONDS
+            self._check_space(deadline)
+            given: list[Floats] = []
 
-    def _check_space(self) -> None:
-        config = self._call(self._client.get_model_config, self._model, self._version).config
+            def embed(images: Pixels) -> Floats:
+                given.append(self._in_parts(images, self._most, deadline))
+                return given[-1]
+
+            check_golden(self._package, self.variant, embed, self.precision)
+            if not self._package.manifest.mixes(self.precision):
+                self._hold_to_the_first(given[-1][self._witness : self._witness + 1])
+            self._proven_epoch, self._proven_at = epoch, now
+            return epoch
+
+    def _embed_proven(self, images: Pixels, deadline: float) -> Floats:
+        epoch = self.prove(deadline)
+        size = self._most - 1  # the witness takes a place
+        parts = -(-len(images) // size)
+        rows = np.concatenate(
+            [self._witnessed(part, deadline) for part in np.array_split(images, parts)]
+        )
+        if self._epoch != epoch:
+            raise _InterruptedError(f"the connection to Triton at {self._url} was lost meanwhile")
+        return rows
+
+    def _witnessed(self, images: Pixels, deadline: float) -> Floats:
+        rows = self._infer(np.concatenate([images, self._image]), deadline)
+        seen = agreement(rows[-1:], self._expected).cosine_min
+        if len(rows) != len(images) + 1 or not seen >= self._least:
+            self._doubt()
+            raise _InterruptedError(
+                f"Triton at {self._url} answered for {self._package.manifest.reference} with "
+                f"embeddings of another model (cosine {seen:.6f} on a golden image)"
+            )
+        return rows[:-1]
+
+    def _hold_to_the_first(self, row: Floats) -> None:
+        """The reference does not tell a coarse model from others as coarse, or from itself.
+
+        So a model must stay nearer to what was proven first than half the way to the reference.
+        """
+        if self._expected is self._reference:
+            error = 1 - agreement(row, self._reference).cosine_min
+            self._least = min(self._package.manifest.tolerance, 1 - error / 2)
+            self._expected = row
+        elif not agreement(row, self._expected).cosine_min >= self._least:
+            raise GoldenMismatchError(
+                f"Triton at {self._url} gives other golden vectors in {self.precision} than when "
+                "the gateway started, and would mix two spaces; it is not served. If the server "
+                "was changed on purpose, start the gateway again"
+            )
+
+    def _doubt(self) -> None:
+        self._epoch = next(self._epochs)
+
+    def _check_space(self, deadline: float) -> None:
+        from tritonclient.grpc import service_pb2  # noqa: PLC0415 - an extra of its own
+
         manifest = self._package.manifest
-        space = config.parameters[f"space.{self._version}"].string_value
+        request = service_pb2.ModelConfigRequest(name=manifest.name, version=manifest.version)
+        config = self._call(self._stub.ModelConfig, request, deadline).config
+        name = f"{manifest.name} version {manifest.version}"
+        space = config.parameters[f"space.{manifest.version}"].string_value
         if space != self.space:
             served = f"the space {space}" if space else "a model without a space"
             raise GoldenMismatchError(
-                f"Triton at {self._url} serves {served} as {self._model} version {self._version}, "
-                f"not {self.space} of {manifest.reference} in {self.precision}: export its "
-                f"repository again with zoo export {manifest.reference} --triton, or change "
-                "ZOO_PRECISION"
+                f"Triton at {self._url} serves {served} as {name}, not {self.space} of "
+                f"{manifest.reference} in {self.precision}: export its repository again with "
+                f"zoo export triton {manifest.reference}, or change ZOO_PRECISION"
+            )
+        if config.max_batch_size < 2:
+            raise GoldenMismatchError(
+                f"Triton at {self._url} takes one image a request as {name}, and every request "
+                "carries a golden image too: set its max_batch_size to 2 or more"
             )
         self.variant = f"triton-{config.parameters['variant'].string_value}"
-        self._max_batch = max(1, config.max_batch_size)
+        self._most = config.max_batch_size
 
-    def _infer(self, images: Pixels) -> Floats:
-        """In batches that the server takes."""
-        starts = range(0, len(images), self._max_batch)
-        parts = [self._infer_batch(images[start : start + self._max_batch]) for start in starts]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def _in_parts(self, images: Pixels, size: int, deadline: float) -> Floats:
+        starts = range(0, len(images), size)
+        return np.concatenate([self._infer(images[s : s + size], deadline) for s in starts])
 
-    def _infer_batch(self, images: Pixels) -> Floats:
-        from tritonclient import grpc  # noqa: PLC0415 - an extra of its own
+    def _infer(self, images: Pixels, deadline: float) -> Floats:
+        from tritonclient.grpc import service_pb2  # noqa: PLC0415
 
-        tensor = grpc.InferInput("images", list(images.shape), "UINT8")
-        tensor.set_data_from_numpy(np.ascontiguousarray(images))
-        answer = self._call(
-            self._client.infer, self._model, [tensor], self._version, retries=_RETRY_AFTER
+        manifest = self._package.manifest
+        request = service_pb2.ModelInferRequest(
+            model_name=manifest.name, model_version=manifest.version
         )
-        embeddings: Floats = answer.as_numpy("embedding")
-        return embeddings
+        request.inputs.add(name="images", datatype="UINT8", shape=images.shape)
+        request.outputs.add(name="embedding")
+        request.raw_input_contents.append(np.ascontiguousarray(images).tobytes())
+        answer = self._call(self._stub.ModelInfer, request, deadline)
+        (output,), (raw,) = answer.outputs, answer.raw_output_contents
+        if output.datatype != "FP32":
+            raise GoldenMismatchError(f"Triton at {self._url} answers in {output.datatype}")
+        return np.frombuffer(raw, np.float32).reshape(output.shape)
 
-    def _call(self, ask: Any, *args: Any, retries: tuple[float, ...] = ()) -> Any:
-        """One request within the deadline; a failure of the server makes it unproven."""
-        from tritonclient.utils import InferenceServerException  # noqa: PLC0415
+    def _call(self, ask: Callable[..., Any], request: Any, deadline: float) -> Any:
+        """One request; a failure of any kind ends the epoch."""
+        import grpc  # noqa: PLC0415 - comes with tritonclient
 
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        for pause in (*retries, None):
-            left = deadline - time.monotonic()
-            try:
-                return ask(*args, client_timeout=max(left, 0.01))
-            except InferenceServerException as error:
-                if pause is not None and error.status() in _PASSING and left > pause:
-                    time.sleep(pause)
-                    continue
-                self._proven = False
-                raise RuntimeDownError(
-                    f"Triton at {self._url} does not answer for {self._model} version "
-                    f"{self._version} ({error.message()})"
-                ) from error
-        raise AssertionError("the last attempt returns or raises")
+        passing = (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.CANCELLED,
+        )
+        try:
+            return ask(request, timeout=max(deadline - time.monotonic(), 0.01))
+        except grpc.RpcError as error:
+            self._doubt()
+            manifest = self._package.manifest
+            kind = _InterruptedError if error.code() in passing else RuntimeDownError
+            raise kind(
+                f"Triton at {self._url} does not answer for {manifest.name} version "
+                f"{manifest.version} ({error.details()})"
+            ) from error
 
 
 def open_triton(package: Package, execution: Execution) -> TritonRuntime:
@@ -147,11 +242,35 @@ def open_triton(package: Package, execution: Execution) -> TritonRuntime:
     return runtime
 
 
-def _client(url: str) -> Any:
+def probe() -> dict[str, Any]:
+    """The version of the client."""
     try:
-        from tritonclient import grpc  # noqa: PLC0415
+        return {"client": version("tritonclient")}
+    except PackageNotFoundError:
+        return {"state": "not installed: pip install 'encoder-zoo[triton]'"}
+
+
+def _most_telling(golden: Golden) -> int:
+    """The golden image on which the nearest of the known mistakes is farthest from the truth."""
+    nearest = [
+        max(
+            agreement(wrong[row : row + 1], golden.embeddings[row : row + 1]).cosine_min
+            for wrong in golden.controls.values()
+        )
+        for row in range(len(golden.images))
+    ]
+    return int(np.argmin(nearest))
+
+
+def _connect(url: str, changed: Callable[[], None]) -> Any:
+    """Triton's service at `url`; `changed` is called whenever the connection's state does."""
+    try:
+        import grpc  # noqa: PLC0415
+        from tritonclient.grpc import service_pb2_grpc  # noqa: PLC0415
     except ImportError as error:
         raise RuntimeUnavailableError(
             "Triton's client is not installed: pip install 'encoder-zoo[triton]'"
         ) from error
-    return grpc.InferenceServerClient(url, channel_args=list(_CHANNEL.items()))
+    channel = grpc.insecure_channel(url, options=list(_CHANNEL.items()))
+    channel.subscribe(lambda _: changed())
+    return service_pb2_grpc.GRPCInferenceServiceStub(channel)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from heads.trials import interval, random_draws
+from heads.few_label_accuracy import interval, random_draws
 from training.data import DataError, list_entries
 from training.evaluation import (
     Embedder,

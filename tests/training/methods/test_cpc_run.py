@@ -92,7 +92,7 @@ def test_a_batch_in_parts_trains_as_the_whole(run, source, tmp_path) -> None:
 
 def test_a_run_is_exported_and_served(run, crops, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))
-    result = CliRunner().invoke(app, ["export", str(run), "--name", "tiny-cpc"])
+    result = CliRunner().invoke(app, ["export", "run", str(run), "--name", "tiny-cpc"])
     assert result.exit_code == 0, result.output
     package = find_package("tiny-cpc")
     verify(package)
@@ -116,7 +116,7 @@ def test_a_run_is_exported_and_served(run, crops, tmp_path, monkeypatch) -> None
 
 def test_another_stage_than_the_last_is_refused(run, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ZOO_HOME", str(tmp_path))
-    arguments = ["export", str(run), "--name", "tiny-cpc", "--stage", "layer2"]
+    arguments = ["export", "run", str(run), "--name", "tiny-cpc", "--stage", "layer2"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code != 0
     assert "from layer3 alone" in result.output + str(result.exception)

@@ -7,7 +7,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import onnxruntime as ort
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from zoo.images import Pixels
+from zoo.progress import Progress
 from zoo.runtimes.golden import Floats, agreement
 
 MOST_KEPT = 0.25
@@ -25,10 +26,6 @@ _GAIN = 0.1
 """By how much leaving one more convolution alone must lower the error."""
 _JUDGED = 64
 _BATCH = 16
-
-
-Progress = Callable[[int, int], None]
-"""Called with how many layers were tried, and how many there are."""
 
 
 def quantise(
@@ -46,6 +43,7 @@ def quantise(
 
     Args:
         images: uint8 (n, size, size, 3), for the ranges; some of them judge the layers.
+        progress: of the layers that are tried.
         symmetric: activations around zero and biases in float32, which TensorRT wants; unsigned
             ones, which are more exact behind a ReLU and faster on processors, otherwise.
 

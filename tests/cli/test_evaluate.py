@@ -1,4 +1,4 @@
-"""`zoo evaluate` on a training run's folder, in one process."""
+"""`zoo evaluate`."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
 from cli import app  # noqa: E402
+from tests.cli.command import zoo  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
 from training.methods import build_method  # noqa: E402
 from training.methods.simclr import SimCLRSettings  # noqa: E402
@@ -18,8 +19,8 @@ from training.recipe import Recipe  # noqa: E402
 from zoo.architectures import ResNetArchitecture  # noqa: E402
 
 
-def zoo(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+def evaluate(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,8 @@ def data(tmp_path_factory) -> Path:
 def test_a_run_is_measured_without_an_export(run, data, tmp_path) -> None:
     picture = tmp_path / "figure.png"
     protocols = ("knn", "transfer", "probe")
-    done = zoo(
-        "evaluate", run, "--data", data, "--json", "--picture", picture,
+    done = evaluate(
+        run, "--data", data, "--json", "--picture", picture,
         *(word for name in protocols for word in ("--protocol", name)),
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -74,16 +75,16 @@ def test_a_run_is_measured_without_an_export(run, data, tmp_path) -> None:
 
 def test_a_set_of_torchvision_is_named_by_its_class(torchvision, run, data) -> None:
     source = f"torchvision:ImageFolder:{data}"
-    done = zoo("evaluate", run, "--data", source, "--protocol", "transfer", "--json")
+    done = evaluate(run, "--data", source, "--protocol", "transfer", "--json")
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout)["accuracies"]
     assert (found["data"], found["images"]) == ("ImageFolder (halves)", 14)
     both = ("--data", source, "--data", data, "--subset", "ImageFolder", "--draws", 2, "--json")
-    done = zoo("evaluate", run, *both)
+    done = evaluate(run, *both)
     assert done.exit_code == 0, done.output
     sets = {accuracy["data"] for accuracy in json.loads(done.stdout)["accuracies"]}
     assert sets == {"ImageFolder", "colours"}
-    gone = zoo("evaluate", run, "--data", f"torchvision:CIFAR10:{data}")
+    gone = evaluate(run, "--data", f"torchvision:CIFAR10:{data}")
     assert gone.exit_code == 1
     assert "torchvision cannot read CIFAR10 there" in gone.output
     assert "download it first" in gone.output
@@ -102,18 +103,37 @@ def test_a_set_of_torchvision_is_named_by_its_class(torchvision, run, data) -> N
     ],
 )
 def test_what_is_wrong_is_said(arguments, code, said, run, data) -> None:
-    done = zoo("evaluate", run, "--data", data, *arguments)
+    done = evaluate(run, "--data", data, *arguments)
     assert done.exit_code == code, done.output
     assert said in done.output
 
 
 def test_missing_data_and_a_folder_that_is_no_run_are_named(run, data, tmp_path) -> None:
-    gone = zoo("evaluate", run, "--data", tmp_path / "nothing")
+    gone = evaluate(run, "--data", tmp_path / "nothing")
     assert gone.exit_code == 1
     assert "nothing: no such folder, tar or Parquet file" in gone.output
-    empty = zoo("evaluate", tmp_path, "--data", data)
+    empty = evaluate(tmp_path, "--data", data)
     assert empty.exit_code == 1
     assert "not a training run, it has no checkpoint.pt" in empty.output
-    again = zoo("evaluate", "no-such-model", "--data", data)
+    again = evaluate("no-such-model", "--data", data)
     assert again.exit_code == 1
     assert "no model 'no-such-model'" in again.output
+
+
+def test_evaluate_measures_a_model_and_its_baselines(make_package, tmp_path):
+    for module in ("torch", "skimage", "matplotlib"):
+        pytest.importorskip(module)
+    make_package()
+    rng = np.random.default_rng(0)
+    for label, shade in {"red": (200, 20, 20), "blue": (20, 20, 200)}.items():
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(14):
+            noise = (rng.integers(0, 40, (24, 24, 3)) + shade).astype(np.uint8)
+            Image.fromarray(noise).save(tmp_path / "set" / label / f"{number}.png")
+    command = ("evaluate", "tiny", "--data", tmp_path / "set", "--draws", 3)
+    content = json.loads(zoo(*command, "--baselines", "--json").stdout)
+    values = {(a["method"], a["protocol"]): a["value"] for a in content["accuracies"]}
+    assert values["tiny@1", "few-label-10"] > 0.9
+    assert values["pixels", "few-label-10"] > 0.9
+    assert {d["method"] for d in content["differences"]} == {"tiny@1"}
+    assert "labels.csv" in zoo(*command, "--protocol", "knn", code=1).stderr

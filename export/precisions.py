@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from export.graph import trace
 from zoo.encoders import ServedEncoder
+from zoo.graphs.rewrite import write_graph
 
 Half = Literal["fp16", "bf16"]
 
@@ -30,11 +30,7 @@ def write_half(
 
 def write_whole(served: ServedEncoder, path: Path, metadata: dict[str, str]) -> None:
     """Write the graph with its weights inside, so that one file is enough to serve it."""
-    model = trace(served)
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
-    onnx.checker.check_model(str(path))
+    write_graph(trace(served), path, metadata)
 
 
 @torch.no_grad()

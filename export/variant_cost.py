@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heads.trials import few_label_accuracies, interval
+from heads.few_label_accuracy import few_label_accuracies, interval
 from zoo.errors import PackageError
 from zoo.images import Pixels
 from zoo.manifest import Cost

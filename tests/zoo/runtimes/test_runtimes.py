@@ -159,7 +159,7 @@ open_runtime(package).embed(read_golden(package.golden).images)
     inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
     subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**inherited, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""},
         check=True,
         timeout=240,

@@ -1,0 +1,76 @@
+"""`zoo train`."""
+
+import importlib.util
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import read_until, started, zoo
+
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+
+
+needs_training = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("torch", "lightning_fabric", "tensorboard"))),
+    reason="the train extra is not installed",
+)
+
+
+RECIPE = """
+from training.augment import Augmentation
+from training.recipe import Recipe
+
+recipe = Recipe(augmentation=Augmentation(size=16), stored_side=16, batch=4, epochs=500)
+"""
+
+
+@needs_training
+def test_train_stops_on_request_and_goes_on(photos, tmp_path):
+    recipe, run, held_out = tmp_path / "mine.py", tmp_path / "run", tmp_path / "held-out"
+    recipe.write_text(RECIPE)
+    held_out.mkdir()
+    (held_out / "copy.png").write_bytes((photos / "a.png").read_bytes())
+    command = ("train", recipe, "--data", photos, "--out", run, "--exclude-near", held_out)
+    done = []
+    for request in (signal.SIGINT, signal.SIGTERM):
+        with started(*command) as process:
+            text = read_until(process, "step ")
+            process.send_signal(request)
+            text += process.stderr.read()
+            assert process.wait() == 130
+        assert "deep/broken.jpg: not an image" in text
+        assert "1 of 5 images left out" in text
+        assert "the same command goes on" in text
+        done.append([json.loads(line)["step"] for line in (run / "log.jsonl").open()])
+    assert done[1] == list(range(1, len(done[1]) + 1))
+    assert len(done[1]) > len(done[0]) >= 1
+
+
+@needs_training
+def test_train_lists_its_recipes_without_loading_them():
+    said = zoo("train", "--recipes").stdout
+    names = {path.stem.replace("_", "-") for path in RECIPES.glob("[!_]*.py")}
+    assert names == {line.split()[0] for line in said.splitlines()[1:-1]}
+    assert "SimCLR, ResNet-18 with the CIFAR stem, on CIFAR-10 at 32 px." in said
+
+
+def test_train_refuses_before_it_works(photos, tmp_path):
+    out = tmp_path / "run"
+    unknown = zoo("train", "simclr-r81", "--data", photos, "--out", out, code=1)
+    assert "simclr-r18-small-cpu" in unknown.stderr
+    (tmp_path / "file").write_text("")
+    blocked = zoo(
+        "train", "simclr-r18-small-cpu", "--data", photos, "--out", tmp_path / "file/x", code=1
+    )
+    assert "file" in blocked.stderr
+    gone = zoo("train", "simclr-r18-small-cpu", "--data", tmp_path / "x", "--out", out, code=1)
+    assert "x: no such folder, tar or Parquet file" in gone.stderr
+    few = zoo("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
+    assert "no source has the 256 images of a batch" in few.stderr
+    assert "photos: " not in few.stderr, "no image is decoded for it"
+    shared = zoo(
+        "train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1, WORLD_SIZE="3"
+    )
+    assert "a batch of 256 images cannot be shared equally by 3 processes" in shared.stderr

@@ -1,0 +1,137 @@
+"""What needs no PyTorch runs without it, and the rest says what to install.
+
+PyTorch and what stands on it are kept from being imported, as where they are not installed.
+"""
+
+import base64
+import io
+import json
+import shutil
+import signal
+import socket
+import sys
+import urllib.request
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cli import app
+from tests.cli.command import read_until, started, zoo
+
+BLOCKED = ("torch", "torchvision", "lightning", "lightning_fabric", "timm", "onnxscript")
+PROGRAM = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.modules.update(dict.fromkeys({BLOCKED})); from cli import app; "
+    "app(prog_name='zoo')",
+)
+SAID = "pip install 'encoder-zoo"
+
+
+def without(*arguments, code=0, **environment):
+    return zoo(*arguments, code=code, program=PROGRAM, **environment)
+
+
+def test_the_zoo_and_its_registry(make_package, tmp_path, home):
+    folder = make_package()
+    make_package(version="2", seed=1)
+    registry, tar = tmp_path / "registry", tmp_path / "tiny.tar"
+    assert "tiny@1" in without("list").stdout
+    assert "simclr-r50x1@1" in without("list", "--remote").stdout
+    assert "simclr-r50x1@1" in without("search", "simclr").stdout
+    assert "tiny@1" in without("show", "tiny@1").stdout
+    assert "simclr-r50x1@1" in without("show", "simclr-r50x1").stdout
+    assert "golden vectors hold" in without("verify", "--all").stdout
+    assert "never mix" in without("compat", "tiny@1", "tiny@2", code=1).stdout
+    without("tag", "tiny@1", "stable")
+    without("save", "tiny@1", "--out", tar)
+    without("push", "tiny@1", "--registry", registry)
+    without("rm", "tiny@1")
+    without("load", tar)
+    shutil.rmtree(folder)
+    without("pull", "tiny@1", "--registry", registry)
+    assert folder.is_dir()
+    without("prune", "--old-versions", "--yes")
+    assert not folder.exists()
+
+
+def test_what_this_machine_does(make_package):
+    make_package()
+    assert json.loads(without("doctor", "--json").stdout)["ok"]
+    measured = without("bench", "tiny", "--seconds", "0.1", "--batch", "2", "--json")
+    rows = json.loads(measured.stdout)["results"]
+    assert "onnxruntime-fp32" in {row.get("variant") for row in rows}
+
+
+def test_a_folder_is_embedded(make_package, photos, tmp_path):
+    make_package()
+    without("embed", photos, "--out", tmp_path / "out.parquet", "--model", "tiny")
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 7
+
+
+def test_the_gateway_serves(make_package):
+    pytest.importorskip("faiss")
+    make_package()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("serve", "--port", port, "--model", "tiny")
+    with started(*command, program=PROGRAM) as process:
+        read_until(process, "Try:")
+        body = json.dumps({"input": [_data_uri()]}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/embeddings", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            (found,) = json.load(answer)["data"]
+        assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def test_exports_of_installed_models(make_package, tmp_path):
+    pytest.importorskip("tritonclient")
+    make_package()
+    without("export", "triton", "tiny", "--out", tmp_path / "models")
+    assert (tmp_path / "models" / "tiny" / "config.pbtxt").is_file()
+    if not shutil.which("nvidia-smi"):
+        refused = without("export", "plan", "tiny", "--out", tmp_path / "plans", code=1)
+        assert "tensorrt" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "simclr-r18-small-cpu", "--data", "{photos}", "--out", "{photos}/run"),
+        ("evaluate", "tiny", "--data", "{photos}"),
+        ("export", "run", "{photos}", "--name", "mine"),
+        ("export", "variants", "tiny", "--precision", "int8", "--data", "{photos}"),
+        ("pull", "simclr-r50x1", "--offline"),
+    ],
+)
+def test_what_needs_it_says_what_to_install(make_package, photos, arguments):
+    make_package()
+    done = without(*(word.format(photos=photos) for word in arguments), code=1)
+    assert SAID in done.stderr
+    assert "torch" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_command_is_forgotten():
+    """A new command is tried above, in one list or the other."""
+    tried = {
+        *("list", "search", "show", "verify", "compat", "tag", "save", "push", "rm", "load"),
+        *("pull", "prune", "doctor", "bench", "embed", "serve", "export", "train", "evaluate"),
+    }
+    assert {command.name for command in app.registered_commands} | {
+        group.name for group in app.registered_groups
+    } == tried
+
+
+def _data_uri():
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file, as `whole_file` does."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A private file beside `path` to write, which takes its place when the block ends well.
+
+    It is on the disk by then, with its folder, so that a loss of power leaves the old file or the
+    new one. When the block fails, nothing changes.
+
+    Raises:
+        FileExistsError: what is at `path` is a folder or a device.
+        OSError: the folder cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "is there and is no plain file", str(path))
+    # Not named after `path`, whose name may be as long as a name can be.
+    partial = path.with_name(f".new-{secrets.token_hex(4)}{path.suffix[:16]}")
+    try:
+        try:
+            partial.touch(exist_ok=False)
+        except OSError as error:  # the name that is asked for, not the private one
+            raise type(error)(error.errno, error.strerror, str(path)) from None
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+        _sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

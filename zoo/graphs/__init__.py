@@ -1,0 +1,1 @@
+"""ONNX graphs without PyTorch: rewritten, written and checked, and quantised."""
