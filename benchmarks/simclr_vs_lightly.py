@@ -37,10 +37,10 @@ from training import loop
 from training.augment import Augmentation
 from training.data import Packed, pack
 from training.evaluation.linear import linear_accuracy
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.optimizers import cosine_with_warmup
-from training.plan import Plan
 from training.recipe import Recipe
+from training.schedule import BatchSchedule
 from zoo.architectures import ResNetArchitecture
 
 
@@ -120,7 +120,7 @@ def pair(
     if not loop.train(recipe, [train], folder, lambda _: None):
         raise SystemExit(f"stopped; the same command goes on with {folder}")
     middle = time.perf_counter()
-    method, _ = loop._build(recipe)
+    method, _ = loop.build(recipe, recipe.setup())
     saved = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     method.load_state_dict(saved["method"])
     encoder = lightly_encoder(recipe, train, workers)
@@ -138,8 +138,8 @@ def pair(
 def lightly_encoder(recipe: Recipe, train: Packed, workers: int) -> Any:
     """The encoder after the recipe's steps of lightly's SimCLR."""
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-    plan = Plan(recipe, [len(train)])
-    method, _ = loop._build(recipe)
+    plan = BatchSchedule(recipe, [len(train)])
+    method, _ = loop.build(recipe, recipe.setup())
     settings = recipe.method
     model = peers.lightly_simclr(method.encoder, settings.temperature, settings.head_dim)
     optimizer = peers.lars(model, recipe.peak_lr, recipe.weight_decay)

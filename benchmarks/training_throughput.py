@@ -127,7 +127,7 @@ def timed(
 ) -> list[float]:
     """Source images a second of a plain loop over views that come from elsewhere."""
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-    method, optimizer = loop._build(recipe)
+    method, [optimizer] = loop.build(recipe, recipe.setup())
     if lightly:
         settings = recipe.method
         model = peers.lightly_simclr(method.encoder, settings.temperature, settings.head_dim)
@@ -230,7 +230,7 @@ def product_rate(recipe: Recipe) -> float:
 
 def step_flops(recipe: Recipe) -> int:
     """Floating-point operations of the convolutions and products, forward and backward."""
-    method, _ = loop._build(recipe)
+    method, _ = loop.build(recipe, recipe.setup())
     side = recipe.augmentation.size
     counter = FlopCounterMode(display=False)
     with counter:

@@ -32,15 +32,6 @@ from zoo.store import find_package, new_package
 
 TRAINING = "training.json"
 
-_CITATIONS = {
-    "simclr": "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of "
-    "Visual Representations, ICML 2020, arXiv:2002.05709 (method)",
-    "cpc": "van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, "
-    "2018, arXiv:1807.03748; Henaff et al.: Data-Efficient Image Recognition with Contrastive "
-    "Predictive Coding, ICML 2020, arXiv:1905.09272 (method)",
-}
-
-
 LAST_STAGE = Layer(stages=("layer4",))
 
 
@@ -94,7 +85,8 @@ def export_run(
             ),
             code_licence="Apache-2.0",
             weights_licence=weights_licence,
-            citation=_CITATIONS[method],
+            # Runs of before citations were written down have none.
+            citation=f"{described.get('citation', method)} (method)",
             recipe=described["recipe"]["name"] or None,
             run=described["summary"],
         ),

@@ -13,6 +13,7 @@ from torch import nn
 
 from training.data import Packed
 from training.errors import TrainingError
+from training.methods import METHODS
 from training.recipe import Recipe
 from zoo.files import write_whole
 from zoo.package import Package
@@ -24,7 +25,7 @@ def save(run: Path, recipe: Recipe, images: list[int], state: Mapping[str, Any],
     """Replace the run's checkpoint; the previous one stands until the new one is on the disk.
 
     Args:
-        images: how many each source has. state: of the method and the optimizer.
+        images: how many each source has. state: of the method and the optimizers.
 
     Raises:
         TrainingError: the new one could not be written, for want of space, say.
@@ -89,8 +90,10 @@ def check_room(run: Path, recipe: Recipe, method: nn.Module) -> None:
         TrainingError: it has not.
     """
     run.mkdir(parents=True, exist_ok=True)
-    copies = 3 if recipe.optimizer == "adamw" else 2  # weights, and one or two moments of each
-    size = copies * sum(parameter.nbytes for parameter in method.parameters())
+    moments = 2 if recipe.optimizer == "adamw" else 1
+    state = [*method.parameters(), *method.buffers()]
+    trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    size = sum(t.nbytes for t in state) + moments * sum(t.nbytes for t in trained)
     needed = size if (run / CHECKPOINT).is_file() else 2 * size
     free = shutil.disk_usage(run).free
     if free < needed:
@@ -115,6 +118,7 @@ def describe(
         "sources": [
             {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
         ],
+        "citation": METHODS[recipe.method.name].citation,
         "start": start and {"name": start.manifest.reference, "space": start.manifest.space},
         "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
         "precision": precision,
@@ -133,7 +137,7 @@ def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
         raise TrainingError(
             f"{path} is damaged ({error}): give another --out, or delete it to begin again"
         ) from error
-    missing = {"method", "optimizer", "step", "recipe", "images"} - set(saved)
+    missing = {"method", "optimizers", "step", "recipe", "images"} - set(saved)
     if missing:
         raise TrainingError(f"{path} has no {min(missing)!r}: give another --out")
     return saved

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from training.methods.method import named
+
 
 @torch.no_grad()
-def first_not_finite(network: nn.Module, views: Tensor) -> str:
+def first_not_finite(network: nn.Module, views: Tensor | dict[str, Tensor]) -> str:
     """What to tell of a step whose loss or gradient is not finite: its first such tensor.
 
     Weights come first, then the views, the output of each module in the order they run, and the
@@ -15,7 +17,7 @@ def first_not_finite(network: nn.Module, views: Tensor) -> str:
     """
     if bad := [name for name, weight in network.named_parameters() if not _finite(weight)]:
         return f"the weight {bad[0]} is not finite{_more(bad)}: the update before was too large"
-    if not _finite(views):
+    if not all(map(_finite, named(views).values())):
         return "the views are not finite: the fault is in the augmentation"
     if name := next(_modules_not_finite(network, views), None):
         return f"the output of {name} is the first that is not finite"
@@ -25,7 +27,7 @@ def first_not_finite(network: nn.Module, views: Tensor) -> str:
     return "every tensor of this process is finite: it is the loss itself, or another process"
 
 
-def _modules_not_finite(network: nn.Module, views: Tensor) -> Iterator[str]:
+def _modules_not_finite(network: nn.Module, views: Tensor | dict[str, Tensor]) -> Iterator[str]:
     """Names of the innermost modules whose output is not finite, in the order they ran."""
     found: list[str] = []
 

@@ -1,7 +1,7 @@
 """What a run tells while it goes on: its log, TensorBoard, and whoever watches."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -65,15 +65,20 @@ class Journal:
             self._board.add_scalar(name, value, entry.step)
         self._report(entry)
 
-    def views(self, views: Tensor, images: int, step: int) -> None:
+    def views(self, views: Mapping[str, Tensor], images: int, step: int) -> None:
         """The views of the first eight images, an image a column.
 
         Args:
-            views: (k * images, 3, side, side) in 0-1, the first views of all images first.
+            views: by name; those that are pictures are (k * images, 3, side, side) in 0-1, the
+                first views of all images first.
         """
-        shown = views.detach().view(-1, images, *views.shape[1:])[:, :_SHOWN].float().cpu()
-        rows = [torch.cat(list(row), dim=2) for row in shown]
-        self._board.add_image("views", torch.cat(rows, dim=1), step)
+        for name, tensor in views.items():
+            if tensor.ndim != 4:  # a target
+                continue
+            shown = tensor.detach().view(-1, images, *tensor.shape[1:])[:, :_SHOWN].float().cpu()
+            rows = [torch.cat(list(row), dim=2) for row in shown]
+            picture = torch.cat(rows, dim=1)
+            self._board.add_image(f"views/{name}" if name else "views", picture, step)
 
     def flush(self) -> None:
         """To the disk, beside a checkpoint."""

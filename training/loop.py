@@ -1,6 +1,5 @@
 """The training loop: one step after another, resumable, until the recipe's steps are done."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,29 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from training import checkpoint
-from training.augment import share_generator
-from training.cached import cached_backward
 from training.data import Feed, Packed
 from training.diagnosis import first_not_finite
 from training.errors import TrainingError
+from training.gradient_cache import cached_backward
 from training.journal import Journal, Step
-from training.methods import Method, build_method
-from training.monitor import embedding_geometry, knn_monitor
-from training.optimizers import build_optimizer, cosine_with_warmup
-from training.plan import Plan
-from training.precision import has_bfloat16
-from training.recipe import Precision, Recipe
-from training.start import begin_with
+from training.methods import AnyMethod, Setup, build_method
+from training.methods.method import named, unnamed
+from training.monitor import embedding_geometry, knn_monitor, unit_features
+from training.optimizers import cosine_with_warmup
+from training.parts import parts_of, seed_draws
+from training.precision import usable
+from training.processes import mean_over_all, start_processes
+from training.recipe import Recipe
+from training.schedule import BatchSchedule
 from zoo.package import Package
 
-__all__ = ["Step", "TrainingError", "train"]
+__all__ = ["Step", "TrainingError", "build", "train"]
 
 _GEOMETRY_EVERY = 50
+Optimizers = list[torch.optim.Optimizer]
 
 
 def train(
@@ -58,48 +60,58 @@ def train(
         Whether the run is complete.
 
     Raises:
-        TrainingError: too few images, a batch that cannot be divided, a checkpoint of another
-            recipe or one that cannot be written, or a loss or gradient that is not finite.
+        TrainingError: too few images, a batch that cannot be divided, a method that does not go
+            with these images or processes, a checkpoint of another recipe or one that cannot be
+            written, or a loss or gradient that is not finite.
     """
-    precision = _precision(recipe)
-    fabric = _fabric(precision)
+    precision = usable(recipe.precision)
+    fabric = start_processes(precision)
     images = [len(source) for source in sources]
-    plan = Plan(recipe, images, fabric.world_size)
-    method, optimizer = _build(recipe)
-    if start is not None:
-        begin_with(method.encoder, start)
-    network, optimizer = _set_up(fabric, plan, method, optimizer)
-    step = _resume(run, recipe, images, method, optimizer, fabric.device)
+    schedule = BatchSchedule(recipe, images, fabric.world_size)
+    method, optimizers = build(recipe, schedule.setup, start)
+    peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+    network, optimizers = _set_up(fabric, method, optimizers)
+    step = _resume(run, recipe, images, method, optimizers, fabric.device)
     forward = torch.compile(network) if recipe.compile else network
-    if fabric.is_global_zero and step < plan.steps:
+    if fabric.is_global_zero and step < schedule.steps:
         checkpoint.check_room(run, recipe, method)
         if step == 0:
             checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
-    rows = partial(plan.batch, rank=fabric.global_rank)
+    labels = torch.from_numpy(_labels(sources)).to(fabric.device)
     begun, stopping = step, False
     with (
         _stop_requests() as stop,
-        Feed(sources, rows, plan.steps, fabric.device) as feed,
+        Feed(
+            sources,
+            partial(schedule.batch, rank=fabric.global_rank),
+            schedule.steps,
+            fabric.device,
+        ) as feed,
         Journal(run, begun, report) if fabric.is_global_zero else nullcontext() as journal,
     ):
-        while step < plan.steps and not stopping:
+        while step < schedule.steps and not stopping:
+            if step % schedule.per_epoch == 0:
+                _begin_epoch(fabric, method, recipe.seed, step // schedule.per_epoch, sources)
             started, feed.waited = time.perf_counter(), 0.0
-            lr = recipe.peak_lr * cosine_with_warmup(step, plan.warmup, plan.steps)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            pixels = feed.images(step)
-            parts = _views(fabric, plan, method, pixels, step)
+            share = cosine_with_warmup(step, schedule.warmup, schedule.steps)
+            _set_rates(optimizers, [peak * share for peak in peaks])
+            lr = recipe.peak_lr * share
+            pixels, index = feed.images(step)
+            parts = parts_of(
+                method, schedule, step, fabric.global_rank, (pixels, index, labels[index])
+            )
             if journal and step == begun:
-                journal.views(parts[0](), plan.share // plan.parts, step)
-            loss = _backward(fabric, plan, method, forward, parts)
+                journal.views(named(parts[0]()), schedule.share // schedule.parts, step)
+            loss, outputs = _backward(fabric, schedule, method, forward, parts)
             value = _finite(fabric, method, loss, parts, f"step {step} (lr {lr:.3g})", run)
             if recipe.clip is not None:
-                fabric.clip_gradients(network, optimizer, max_norm=recipe.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+                fabric.clip_gradients(network, optimizers[0], max_norm=recipe.clip)
+            _move(optimizers)
+            method.after_step(step, outputs)
             step += 1
-            seconds, last = time.perf_counter() - started, step == plan.steps
+            seconds, last = time.perf_counter() - started, step == schedule.steps
             if journal:
+                epoch = schedule.epoch(step)
                 speeds = recipe.batch / seconds, feed.waited / seconds
                 knn, geometry = {}, {}
                 if last or step % monitor_every == 0:
@@ -108,64 +120,41 @@ def train(
                     geometry = embedding_geometry(
                         method.encoder, pixels, recipe.augmentation, recipe.seed
                     )
-                epoch = plan.epoch(step)
-                journal.step(Step(step, plan.steps, epoch, value, lr, *speeds, knn, geometry))
-            stopping = _agreed(fabric, bool(stop))  # what comes later saves after the next step
+                journal.step(Step(step, schedule.steps, epoch, value, lr, *speeds, knn, geometry))
+            stopping = _any(fabric, bool(stop))  # what comes later saves after the next step
             if journal and (step % save_every == 0 or last or stopping):
                 journal.flush()
-                state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
-                checkpoint.save(run, recipe, images, state, step)
+                checkpoint.save(run, recipe, images, _state(method, optimizers), step)
     fabric.barrier()  # no process goes on before the checkpoint is whole
-    return step == plan.steps
+    return step == schedule.steps
 
 
-def _build(recipe: Recipe) -> tuple[Method, torch.optim.Optimizer]:
-    """The recipe's method and optimizer, with fresh weights."""
+def build(
+    recipe: Recipe, setup: Setup, start: Package | None = None
+) -> tuple[AnyMethod, Optimizers]:
+    """The recipe's method and its optimizers, with fresh weights or the encoder of `start`."""
     torch.manual_seed(recipe.seed)
-    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
-    return method, build_optimizer(recipe, method)
+    method = build_method(recipe.method, setup, start)
+    return method, method.optimizers(recipe)
 
 
-def _precision(recipe: Recipe) -> Precision:
-    """The recipe's, or float32 where the machine has no other."""
-    if recipe.precision == "32-true" or torch.cuda.is_available() or has_bfloat16():
-        return recipe.precision
-    return "32-true"
-
-
-def _fabric(precision: Precision) -> Fabric:
-    """One process, or those that `torchrun` has started."""
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    fabric = Fabric(
-        accelerator="auto",
-        devices=here,
-        num_nodes=ranks // here,
-        strategy="ddp" if ranks > 1 else "auto",
-        precision=precision,
-    )
-    fabric.launch()
-    return fabric
-
-
-def _set_up(fabric: Fabric, plan: Plan, method: Method, optimizer: Any) -> tuple[Any, Any]:
-    """The network as it is called, on the device, and its optimizer."""
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
+def _set_up(fabric: Fabric, method: AnyMethod, optimizers: Optimizers) -> tuple[Any, Optimizers]:
+    """What embeds views, as it is called, on the device, and the optimizers."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda" and method.shares_statistics:
         nn.SyncBatchNorm.convert_sync_batchnorm(method)  # type: ignore[no-untyped-call]
     method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = method if plan.parts == 1 else _Embedder(method)
-    wrapped, optimizer = fabric.setup(network, optimizer)
-    return wrapped, optimizer
+    wrapped, *wrapped_optimizers = fabric.setup(_WithoutLoss(method), *optimizers)
+    return wrapped, wrapped_optimizers
 
 
-class _Embedder(nn.Module):
-    """A method up to its embeddings, without the loss."""
+class _WithoutLoss(nn.Module):
+    """A method up to its outputs, each image on its own."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: AnyMethod) -> None:
         super().__init__()
         self.method = method
 
-    def forward(self, views: Tensor) -> Tensor:
+    def forward(self, views: Any) -> Any:
         return self.method.embed(views)
 
 
@@ -173,52 +162,86 @@ def _resume(
     run: Path,
     recipe: Recipe,
     images: list[int],
-    method: Method,
-    optimizer: Any,
+    method: AnyMethod,
+    optimizers: Optimizers,
     device: torch.device,
 ) -> int:
     saved = checkpoint.load(run, recipe, images, device)
     if saved is None:
         return 0
     method.load_state_dict(saved["method"])
-    optimizer.load_state_dict(saved["optimizer"])
+    for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(state)
     return int(saved["step"])
 
 
-def _views(
-    fabric: Fabric, plan: Plan, method: Method, pixels: Tensor, step: int
-) -> list[Callable[[], Tensor]]:
-    """What makes the views of each part of this process's images, the same at every call."""
-    recipe = plan.recipe
-    size = recipe.view_size(step, plan.steps)
+def _state(method: AnyMethod, optimizers: Optimizers) -> dict[str, Any]:
+    """What `_resume` reads."""
+    moments = [optimizer.state_dict() for optimizer in optimizers]
+    return {"method": method.state_dict(), "optimizers": moments}
 
-    def make(part: int, images: Tensor) -> Tensor:
-        share = fabric.global_rank * plan.parts + part
-        generator = share_generator(
-            recipe.seed * 1_000_003 + step, share, fabric.world_size * plan.parts
-        )
-        views = method.views(images, size, generator)
-        return views.contiguous(memory_format=torch.channels_last)
 
-    return [partial(make, part, images) for part, images in enumerate(pixels.chunk(plan.parts))]
+def _labels(sources: list[Packed]) -> npt.NDArray[np.int64]:
+    """The class of each image of all sources, numbered by name over all; -1 without a label."""
+    labels = [entry.label for source in sources for entry in source.entries]
+    number = {name: place for place, name in enumerate(sorted(set(labels) - {""}))}
+    return np.array([number.get(label, -1) for label in labels], np.int64)
+
+
+def _begin_epoch(
+    fabric: Fabric, method: AnyMethod, seed: int, epoch: int, sources: list[Packed]
+) -> None:
+    """Tell the method that an epoch begins, with the features of all images if it wants them.
+
+    Those of the first process, as the statistics of batch normalisation are its own in each.
+    """
+    features = None
+    if method.wants_features:
+        if fabric.is_global_zero:
+            found = [unit_features(method.encoder, s, np.arange(len(s))) for s in sources]
+            features = torch.cat(found)
+        features = fabric.broadcast(features)
+    seed_draws(seed, epoch)
+    method.before_epoch(epoch, features)
+
+
+def _set_rates(optimizers: Optimizers, rates: list[float]) -> None:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def _move(optimizers: Optimizers) -> None:
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def _backward(
-    fabric: Fabric, plan: Plan, method: Method, forward: Any, parts: list[Callable[[], Tensor]]
-) -> Tensor:
-    """The loss of the whole batch, detached, with its gradient left at the parameters."""
-    if plan.parts > 1:
-        return cached_backward(fabric, forward, method.loss, parts, plan.share // plan.parts)
-    loss: Tensor = forward(parts[0]())
+    fabric: Fabric,
+    schedule: BatchSchedule,
+    method: AnyMethod,
+    forward: Any,
+    parts: list[Callable[[], Any]],
+) -> tuple[Tensor, Any]:
+    """The loss and the outputs of this process's batch, detached; its gradient is left at the
+    parameters.
+    """
+    if schedule.parts > 1:
+        size = schedule.share // schedule.parts
+        return cached_backward(fabric, forward, method.loss, parts, size)
+    outputs = forward(parts[0]())
+    loss: Tensor = method.loss(outputs)
     fabric.backward(loss)
-    return loss.detach()
+    detached = {name: tensor.detach() for name, tensor in named(outputs).items()}
+    return loss.detach(), unnamed(detached)
 
 
 def _finite(
     fabric: Fabric,
-    method: Method,
+    method: AnyMethod,
     loss: Tensor,
-    parts: list[Callable[[], Tensor]],
+    parts: list[Callable[[], Any]],
     place: str,
     run: Path,
 ) -> float:
@@ -229,7 +252,7 @@ def _finite(
     """
     gradients = [p.grad for p in method.parameters() if p.grad is not None]
     found = torch.stack([loss.float(), nn.utils.get_total_norm(gradients)])
-    value, norm = _over_all(fabric, found).tolist()
+    value, norm = mean_over_all(found).tolist()
     if np.isfinite(value) and np.isfinite(norm):
         return float(value)
     what = f"the gradient's norm is {norm}" if np.isfinite(value) else f"the loss is {value}"
@@ -243,18 +266,11 @@ def _finite(
     )
 
 
-def _agreed(fabric: Fabric, stop: bool) -> bool:
+def _any(fabric: Fabric, stop: bool) -> bool:
     """Whether any process was asked to stop."""
     if fabric.world_size == 1:
         return stop
-    return bool(_over_all(fabric, torch.tensor(float(stop), device=fabric.device)) > 0)
-
-
-def _over_all(fabric: Fabric, figures: Tensor) -> Tensor:
-    """The mean over all processes."""
-    mean = fabric.all_reduce(figures, reduce_op="mean")
-    assert isinstance(mean, Tensor)
-    return mean
+    return bool(mean_over_all(torch.tensor(float(stop), device=fabric.device)) > 0)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def knn_monitor(encoder: Encoder, sources: list[Packed], seed: int) -> dict[str,
             continue
         count = min(len(source), _BANK + _QUERIES)
         sample = np.random.default_rng(seed).permutation(len(source))[:count]
-        features = _features(encoder, source, np.sort(sample))
+        features = unit_features(encoder, source, np.sort(sample)).numpy()
         labels = labels[np.sort(sample)]
         shuffled = np.random.default_rng(seed).permutation(count)
         bank, queries = shuffled[count // 5 :], shuffled[: count // 5]
@@ -76,17 +76,16 @@ def uniformity(embeddings: Tensor) -> Tensor:
     return torch.pdist(embeddings).square().mul(-2).exp().mean().log()
 
 
-def _features(
-    encoder: Encoder, source: Packed, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def unit_features(encoder: Encoder, source: Packed, rows: npt.NDArray[np.int64]) -> Tensor:
+    """The embeddings of images as they are stored, unit length, float32 (n, dim), on the CPU."""
     device = next(encoder.parameters()).device
-    chunks = []
+    chunks = [torch.empty(0, encoder.dim)]
     with _evaluating(encoder):
         for start in range(0, len(rows), 256):
             pixels = torch.from_numpy(source.pixels[rows[start : start + 256]]).to(device)
             images = pixels.permute(0, 3, 1, 2).float().div_(255)
             chunks.append(F.normalize(encoder(images), dim=1).float().cpu())
-    return torch.cat(chunks).numpy()
+    return torch.cat(chunks)
 
 
 @contextmanager

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from training.recipe import Recipe
+if TYPE_CHECKING:  # a recipe holds the settings of a method, and a method makes its optimizers
+    from training.recipe import Recipe
 
 
-def build_optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(recipe: "Recipe", module: nn.Module) -> torch.optim.Optimizer:
     """The recipe's optimizer over all parameters; those of one dimension never decay."""
     groups = parameter_groups(module)
     lr, decay = recipe.peak_lr, recipe.weight_decay

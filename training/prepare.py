@@ -7,8 +7,8 @@ from typing import Protocol
 from sources import Listing, list_entries, list_source
 from training.checkpoint import check_resumable
 from training.data import Packed, leave_out_near, pack
-from training.plan import Plan
 from training.recipe import Recipe
+from training.schedule import BatchSchedule
 
 
 class Watch(Protocol):
@@ -37,7 +37,7 @@ def check_trainable(
     for source in exclude_near:
         list_entries(source)
     listings = [list_source(source, "train") for source in data]
-    Plan(recipe, [len(listing.entries) for listing in listings], processes)
+    BatchSchedule(recipe, [len(listing.entries) for listing in listings], processes)
     return listings
 
 

@@ -1,6 +1,7 @@
 """A recipe: everything that decides a training run, as data."""
 
 import runpy
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
@@ -9,13 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from training.augment import Augmentation
-from training.methods import CPCSettings, MethodSettings, SimCLRSettings, check_method
+from training.methods import METHODS, SettingsOfAMethod, Setup, check_method
+from training.methods.simclr import SimCLRSettings
+from training.precision import Precision
 from zoo.architectures import Architecture, ResNetArchitecture
 
 FOLDER = Path(__file__).parent / "recipes"
-
-
-Precision = Literal["32-true", "bf16-mixed"]
 
 
 class RecipeError(ValueError):
@@ -37,7 +37,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("", description="filled in when the recipe is loaded")
-    method: MethodSettings = SimCLRSettings()
+    method: SettingsOfAMethod = SimCLRSettings()
     architecture: Architecture = ResNetArchitecture()
     augmentation: Augmentation = Augmentation()
     phases: tuple[Phase, ...] = Field(
@@ -82,14 +82,26 @@ class Recipe(BaseModel):
                 return phase.size
         return self.phases[-1].size if self.phases else self.augmentation.size
 
+    def setup(self, images: int | None = None, ranks: int = 1) -> Setup:
+        """What the method is built for.
+
+        Args:
+            images: to train on, where that is known. ranks: processes that share a batch.
+        """
+        share = self.batch // ranks
+        return Setup(
+            architecture=self.architecture,
+            augmentation=self.augmentation,
+            sizes=tuple(phase.size for phase in self.phases) or (self.augmentation.size,),
+            batch=self.batch,
+            part=min(share, self.microbatch or share),
+            images=images,
+        )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        sizes = [phase.size for phase in self.phases] or [self.augmentation.size]
-        check_method(self.method, self.architecture, self.augmentation, sizes)
+        check_method(self.method, self.setup())
         return self
-
-
-_PARTS: tuple[type[BaseModel], ...] = (Recipe, Augmentation, SimCLRSettings, CPCSettings)
 
 
 def recipe_names() -> list[str]:
@@ -113,7 +125,7 @@ def load_recipe(name: str) -> Recipe:
     try:
         recipe = runpy.run_path(str(path)).get("recipe")
     except ValidationError as error:
-        raise RecipeError(f"{path}: {'; '.join(map(_told, error.errors()))}") from error
+        raise RecipeError(f"{path}: {'; '.join(map(_fault, error.errors()))}") from error
     except Exception as error:  # whatever a file of one's own raises
         raise RecipeError(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(recipe, Recipe):
@@ -121,14 +133,28 @@ def load_recipe(name: str) -> Recipe:
     return recipe.model_copy(update={"name": path.stem.replace("_", "-")})
 
 
-def _told(error: ErrorDetails) -> str:
+def _fault(error: ErrorDetails) -> str:
     """One thing that is wrong with a recipe's settings, in a line."""
     *_, setting = ("recipe", *error["loc"])
     if error["type"] == "extra_forbidden":
-        known = [name for part in _PARTS for name in part.model_fields]
-        near = get_close_matches(str(setting), known, n=1)
-        return f"there is no setting {setting!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"there is no setting {setting!r}{_nearest(str(setting), _settings())}"
+    if error["type"] == "union_tag_invalid" and setting == "method":
+        name = error["ctx"]["tag"]
+        return f"there is no method {name!r}{_nearest(name, METHODS)}"
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{setting} = {error['input']!r}: {message}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _settings() -> set[str]:
+    """The names of all settings: a recipe's, and those of what it is made of."""
+    schema = Recipe.model_json_schema()
+    return {
+        name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())
+    }

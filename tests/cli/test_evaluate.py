@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 from cli import app  # noqa: E402
 from tests.cli.command import zoo  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
-from training.methods import SimCLR, SimCLRSettings  # noqa: E402
+from training.methods import build_method  # noqa: E402
+from training.methods.simclr import SimCLRSettings  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
 from zoo.architectures import ResNetArchitecture  # noqa: E402
-from zoo.encoders import build_resnet  # noqa: E402
 
 
 def evaluate(*arguments: object) -> Result:
@@ -33,8 +33,7 @@ def run(tmp_path_factory) -> Path:
         stored_side=16,
     )
     torch.manual_seed(0)
-    encoder = build_resnet(recipe.architecture)
-    method = SimCLR(encoder, recipe.method, recipe.augmentation)
+    method = build_method(recipe.method, recipe.setup())
     folder = tmp_path_factory.mktemp("runs") / "mine"
     folder.mkdir()
     torch.save({"method": method.state_dict(), "step": 0}, folder / "checkpoint.pt")

@@ -17,7 +17,7 @@ RECIPE, CPU = Recipe(batch=8), torch.device("cpu")
 
 
 def state(value: float) -> dict:
-    return {"method": {"w": torch.full((3,), value)}, "optimizer": {}}
+    return {"method": {"w": torch.full((3,), value)}, "optimizers": []}
 
 
 def test_what_was_saved_is_loaded(tmp_path) -> None:
@@ -40,7 +40,7 @@ from training.errors import TrainingError
 from training.recipe import Recipe
 run, recipe = Path(sys.argv[1]), Recipe(batch=8)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-large = {"method": {"w": torch.zeros(1 << 20)}, "optimizer": {}}
+large = {"method": {"w": torch.zeros(1 << 20)}, "optimizers": []}
 try:
     checkpoint.save(run, recipe, [24], large, 9)
 except TrainingError as error:

@@ -1,20 +1,18 @@
 """A batch divided over processes, or taken in parts, trains as the whole batch does."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import without_batch_norm
 
+from tests.training import without_batch_norm
+from tests.training.method_runs import assert_close, in_two_processes, saved
 from training.augment import Augmentation, PatchAugmentation
 from training.errors import TrainingError
-from training.methods import CPCSettings
-from training.plan import Plan
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
+from training.schedule import BatchSchedule
 from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
 RECIPE = Recipe(
@@ -74,34 +72,10 @@ def whole(recipe, folder) -> Path:
     return folder / "whole"
 
 
-def saved(run: Path) -> dict:
-    return torch.load(run / "checkpoint.pt", weights_only=True)
-
-
-def assert_close(one: Path, other: Path) -> None:
-    """Weights and momenta, which add up every gradient, but for the order of sums."""
-    a, b = saved(one), saved(other)
-    assert a["step"] == b["step"] == STEPS
-    for name, tensor in a["method"].items():
-        torch.testing.assert_close(tensor, b["method"][name], atol=1e-5, rtol=1e-4, msg=name)
-    for key, state in a["optimizer"]["state"].items():
-        assert state.keys() & {"momentum", "momentum_buffer"}
-        for name, want in state.items():
-            got = b["optimizer"]["state"][key][name]
-            assert (got - want).norm() <= 2e-3 * want.norm() + 1e-7, key
-
-
 def test_two_processes_train_as_one_does_and_stop_and_go_on_together(whole, folder) -> None:
-    script = Path(without_batch_norm.__file__)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    environment = {"PYTHONPATH": str(script.parents[2]), "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*launcher, "--nproc-per-node", "2", str(script), str(folder)],
-        check=True,
-        env=os.environ | environment,
-    )
+    in_two_processes(folder)
     assert torch.load(folder / "stopped.pt", weights_only=True)["step"] == 2
-    assert_close(folder / "ranks", whole)
+    assert_close(saved(folder / "ranks"), saved(whole))
     lines = (folder / "ranks" / "log.jsonl").read_text().splitlines()
     assert len(lines) == STEPS, "only the first process writes"
 
@@ -109,7 +83,7 @@ def test_two_processes_train_as_one_does_and_stop_and_go_on_together(whole, fold
 def test_a_batch_taken_in_parts_trains_as_the_whole_one(recipe, whole, folder, tmp_path) -> None:
     parts = recipe.model_copy(update={"microbatch": 4})
     assert without_batch_norm.train(folder, parts, tmp_path)
-    assert_close(tmp_path, whole)
+    assert_close(saved(tmp_path), saved(whole))
 
 
 @pytest.mark.parametrize(
@@ -122,14 +96,14 @@ def test_a_batch_taken_in_parts_trains_as_the_whole_one(recipe, whole, folder, t
 )
 def test_a_batch_that_cannot_be_divided_is_refused(ranks, microbatch, match) -> None:
     with pytest.raises(TrainingError, match=match):
-        Plan(RECIPE.model_copy(update={"microbatch": microbatch}), [24], ranks)
+        BatchSchedule(RECIPE.model_copy(update={"microbatch": microbatch}), [24], ranks)
 
 
 def test_the_shares_of_a_step_make_up_its_batch_whatever_the_number_of_processes() -> None:
     for step in (0, 1, 2):
-        source, rows = Plan(RECIPE, [24]).batch(step)
+        source, rows = BatchSchedule(RECIPE, [24]).batch(step)
         for ranks in (2, 3):
-            plan = Plan(RECIPE, [24], ranks)
+            plan = BatchSchedule(RECIPE, [24], ranks)
             shares = [plan.batch(step, rank) for rank in range(ranks)]
             assert {number for number, _ in shares} == {source}
             assert np.array_equal(np.concatenate([share for _, share in shares]), rows)

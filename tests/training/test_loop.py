@@ -15,10 +15,9 @@ from sources import Entry
 from training.augment import Augmentation
 from training.data import Packed
 from training.loop import Step, TrainingError, train
-from training.methods import SimCLR
+from training.methods import build_method
 from training.recipe import Phase, Recipe
 from zoo.architectures import ResNetArchitecture
-from zoo.encoders import build_resnet
 
 RECIPE = Recipe(
     architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
@@ -62,7 +61,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert a["method"].keys() == b["method"].keys()
     for name, tensor in a["method"].items():
         assert torch.equal(tensor, b["method"][name]), name
-    momenta = [x["optimizer"]["state"] for x in (a, b)]
+    momenta = [x["optimizers"][0]["state"] for x in (a, b)]
     assert momenta[0].keys() == momenta[1].keys()
     for key, state in momenta[0].items():
         assert torch.equal(state["momentum"], momenta[1][key]["momentum"])
@@ -81,7 +80,7 @@ def test_a_run_reports_every_step_and_moves_every_weight(sources, tmp_path) -> N
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert logged == [s.__dict__ for s in steps]
     torch.manual_seed(RECIPE.seed)
-    start = SimCLR(build_resnet(RECIPE.architecture), RECIPE.method, RECIPE.augmentation)
+    start = build_method(RECIPE.method, RECIPE.setup())
     trained = saved(tmp_path)["method"]
     for name, p in start.named_parameters():
         assert torch.equal(p, trained[name]) != p.requires_grad, name

@@ -17,10 +17,11 @@ from sources import Entry
 from training import loop
 from training.data import Packed
 from training.journal import Step
-from training.optimizers import build_optimizer
+from training.methods import Setup
 from training.recipe import Recipe
+from zoo.package import Package
 
-_build = loop._build
+_build = loop.build
 
 
 def train(folder: Path, recipe: Recipe, run: Path, stop: int = 0) -> bool:
@@ -32,22 +33,26 @@ def train(folder: Path, recipe: Recipe, run: Path, stop: int = 0) -> bool:
         if step.step == stop:
             signal.raise_signal(signal.SIGTERM)
 
-    loop._build = build
+    loop.build = build
     try:
         return loop.train(recipe, [source], run, report)
     finally:
-        loop._build = _build
+        loop.build = _build
 
 
-def build(recipe: Recipe):
-    method, _ = _build(recipe)
+def build(recipe: Recipe, setup: Setup, start: Package | None = None):
+    method, _ = _build(recipe, setup, start)
     for module in list(method.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.GroupNorm(8, child.num_features))
+                _replace(module, name, child, nn.GroupNorm(8, child.num_features))
             elif isinstance(child, nn.BatchNorm1d):
-                setattr(module, name, nn.LayerNorm(child.num_features))
-    return method, build_optimizer(recipe, method)
+                _replace(module, name, child, nn.LayerNorm(child.num_features))
+    return method, method.optimizers(recipe)
+
+
+def _replace(module: nn.Module, name: str, old: nn.Module, new: nn.Module) -> None:
+    setattr(module, name, new.requires_grad_(old.weight.requires_grad))
 
 
 if __name__ == "__main__":

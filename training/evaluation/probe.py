@@ -25,7 +25,8 @@ from training.evaluation.frozen import check_division, split_accuracy
 from training.evaluation.models import device, recipe_of
 from training.evaluation.results import Accuracy
 from training.evaluation.task import Task
-from training.methods import SimCLR, build_method
+from training.methods import build_method
+from training.methods.simclr import SimCLR
 from zoo.encoders import Run, load_weights
 from zoo.encoders.run import CHECKPOINT
 from zoo.images import Pixels
@@ -168,7 +169,7 @@ def _run(task: Task) -> Run:
 def _method(run: Run) -> SimCLR:
     """Encoder and head with their trained weights, in evaluation mode."""
     recipe = recipe_of(run)
-    method = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+    method = build_method(recipe.method, recipe.setup())
     assert isinstance(method, SimCLR)  # it was checked before
     for part in ("encoder", "head"):
         load_weights(method.get_submodule(part), run.part(part), str(run.folder / CHECKPOINT))

@@ -13,15 +13,15 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Generator, Tensor, nn
+from pydantic import Field
+from torch import Tensor, nn
 
-from training.augment import Augmentation, PatchAugmentation, augment_patches, random_views
+from training.augment import PatchAugmentation, augment_patches, random_views
 from training.losses import info_nce, info_nce_global
 from training.methods.context import ContextNetwork
-from training.methods.method import Method
-from zoo.architectures import Architecture, CPCArchitecture
-from zoo.encoders import CPCEncoder
+from training.methods.method import Batch, Definition, Method, MethodSettings, Setup
+from zoo.architectures import CPCArchitecture
+from zoo.encoders import CPCEncoder, Encoder
 
 Direction = Literal["down", "up", "left", "right"]
 
@@ -31,10 +31,8 @@ _TURNS: dict[Direction, int] = {"down": 0, "left": 1, "up": 2, "right": 3}
 _SCALE = 0.1  # of predictions (arXiv:1905.09272, appendix A.1)
 
 
-class CPCSettings(BaseModel):
+class CPCSettings(MethodSettings):
     """The method's part of a recipe; the defaults are v2's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["cpc"] = "cpc"
     offsets: tuple[int, ...] = Field(
@@ -49,18 +47,14 @@ class CPCSettings(BaseModel):
     patches: PatchAugmentation = PatchAugmentation()
 
 
-def check_cpc(
-    settings: CPCSettings, architecture: Architecture, augmentation: Augmentation, sizes: list[int]
-) -> None:
+def check(settings: CPCSettings, setup: Setup) -> None:
     """Refuse what does not hold together, before anything is trained.
-
-    Args:
-        sizes: of the views, over the run.
 
     Raises:
         ValueError: the encoder is not of patches; a target's pixels are among those it is predicted
             from; the grid is too small; or colours are changed before there are patches.
     """
+    architecture = setup.architecture
     if not isinstance(architecture, CPCArchitecture):
         raise ValueError(
             f"cpc trains an encoder of patches: give an architecture of family 'cpc', not "
@@ -73,14 +67,14 @@ def check_cpc(
                 f"offset {offset} with patches of {patch} px every {stride} px: a target would "
                 f"share pixels with what predicts it; the least offset is {-(-patch // stride)}"
             )
-    for size in sizes:
+    for size in setup.sizes:
         if architecture.cells(size) <= max(settings.offsets):
             cells = architecture.cells(size)
             raise ValueError(
                 f"views of {size} px have {cells} x {cells} patches, too few for the offset "
                 f"{max(settings.offsets)}: enlarge the views or lower the offset"
             )
-    a = augmentation
+    a = setup.augmentation
     if a.jitter or a.grey or a.blur or a.low_resolution or a.operators is not None:
         raise ValueError(
             "cpc changes the colours of each patch on its own (`method.patches`), as those of the "
@@ -89,30 +83,28 @@ def check_cpc(
         )
 
 
-class CPC(Method):
+class CPC(Method[Tensor, Tensor]):
     """An encoder of patches, and a context network with its predictors for each direction."""
 
     encoder: CPCEncoder
 
-    def __init__(
-        self, encoder: CPCEncoder, settings: CPCSettings, augmentation: Augmentation
-    ) -> None:
+    def __init__(self, encoder: Encoder, settings: CPCSettings, setup: Setup) -> None:
         super().__init__()
-        check_cpc(settings, encoder.architecture, augmentation, [augmentation.size])
+        assert isinstance(encoder, CPCEncoder)  # as `check` has found
         self.encoder = encoder
-        self.settings, self.augmentation = settings, augmentation
+        self.settings, self.augmentation = settings, setup.augmentation
         self.targets = nn.Conv2d(encoder.dim, settings.target_dim, 1)
         self.directions = nn.ModuleDict(
             {name: _Predictions(encoder.dim, settings) for name in settings.directions}
         )
 
-    def views(self, images: Tensor, size: int, generator: Generator) -> Tensor:
+    def views(self, batch: Batch) -> Tensor:
         """The patches of a random crop, side by side: (n, 3, cells * patch, cells * patch)."""
-        augmentation = self.augmentation.model_copy(update={"size": size})
-        crops = random_views(images, augmentation, generator)
+        augmentation = self.augmentation.model_copy(update={"size": batch.size})
+        crops = random_views(batch.images, augmentation, batch.generator)
         patches = self.encoder.patches(crops)
         n, rows, columns, _, side, _ = patches.shape
-        patches = augment_patches(patches.flatten(0, 2), self.settings.patches, generator)
+        patches = augment_patches(patches.flatten(0, 2), self.settings.patches, batch.generator)
         patches = patches.view(n, rows, columns, 3, side, side).permute(0, 3, 1, 4, 2, 5)
         return patches.reshape(n, 3, rows * side, columns * side)
 
@@ -144,14 +136,14 @@ class CPC(Method):
                 maps.append(placed.rot90(-turns, (2, 3)))
         return torch.cat(maps, dim=1)
 
-    def loss(self, embeddings: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor) -> Tensor:
         """InfoNCE in nats, averaged over directions and offsets; log(patches) at chance.
 
         Among the patches of all processes where training is distributed.
         """
-        targets = _rows(embeddings[:, : self.settings.target_dim])
+        targets = _rows(outputs[:, : self.settings.target_dim])
         over = info_nce_global if dist.is_initialized() else info_nce
-        losses = [over(found, targets, labels) for found, labels in self.pairs(embeddings)]
+        losses = [over(found, targets, labels) for found, labels in self.pairs(outputs)]
         return torch.stack(losses).mean()
 
     def pairs(self, embeddings: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -193,3 +185,13 @@ class _Predictions(nn.Module):
 def _rows(grid: Tensor) -> Tensor:
     """(n, d, rows, columns) -> (n * rows * columns, d)."""
     return grid.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+METHOD = Definition(
+    settings=CPCSettings,
+    build=CPC,
+    citation="van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive "
+    "Coding, 2018, arXiv:1807.03748; Henaff et al.: Data-Efficient Image Recognition with "
+    "Contrastive Predictive Coding, ICML 2020, arXiv:1905.09272",
+    check=check,
+)

@@ -3,19 +3,17 @@
 from typing import Literal
 
 import torch.distributed as dist
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Generator, Tensor, nn
+from pydantic import Field
+from torch import Tensor, nn
 
-from training.augment import Augmentation, random_pair
+from training.augment import random_pair
 from training.losses import nt_xent, nt_xent_global
-from training.methods.method import Method
+from training.methods.method import Batch, Definition, Method, MethodSettings, Setup
 from zoo.encoders import Encoder
 
 
-class SimCLRSettings(BaseModel):
+class SimCLRSettings(MethodSettings):
     """The method's part of a recipe."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["simclr"] = "simclr"
     temperature: float = Field(0.1, gt=0)
@@ -25,31 +23,29 @@ class SimCLRSettings(BaseModel):
     head_dim: int = Field(128, ge=2, description="of what the loss compares; with a head")
 
 
-class SimCLR(Method):
+class SimCLR(Method[Tensor, Tensor]):
     """An encoder, its projection head and the loss over two random views."""
 
-    def __init__(
-        self, encoder: Encoder, settings: SimCLRSettings, augmentation: Augmentation
-    ) -> None:
+    def __init__(self, encoder: Encoder, settings: SimCLRSettings, setup: Setup) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = projection_head(encoder.dim, settings.head_dim, settings.head_layers)
         self.temperature = settings.temperature
-        self.augmentation = augmentation
+        self.augmentation = setup.augmentation
 
-    def views(self, images: Tensor, size: int, generator: Generator) -> Tensor:
-        """uint8 (n, h, w, 3) -> the first and then the second view of each, (2n, 3, size, size)."""
-        augmentation = self.augmentation.model_copy(update={"size": size})
-        return random_pair(images, augmentation, generator)
+    def views(self, batch: Batch) -> Tensor:
+        """The first and then the second view of each image, (2n, 3, size, size)."""
+        augmentation = self.augmentation.model_copy(update={"size": batch.size})
+        return random_pair(batch.images, augmentation, batch.generator)
 
     def embed(self, views: Tensor) -> Tensor:
         """Projections, a row a view."""
         projections: Tensor = self.head(self.encoder(views))
         return projections
 
-    def loss(self, embeddings: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor) -> Tensor:
         """NT-Xent in nats, over the views of all processes; log(2n - 1) at chance."""
-        first, second = embeddings.chunk(2)
+        first, second = outputs.chunk(2)
         over = nt_xent_global if dist.is_initialized() else nt_xent
         return over(first, second, self.temperature)
 
@@ -68,3 +64,11 @@ def projection_head(inputs: int, outputs: int, layers: int) -> nn.Sequential:
     last = nn.BatchNorm1d(outputs)
     last.bias.requires_grad_(False)  # stays at zero
     return nn.Sequential(*modules, nn.Linear(inputs, outputs, bias=False), last)
+
+
+METHOD = Definition(
+    settings=SimCLRSettings,
+    build=SimCLR,
+    citation="Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of "
+    "Visual Representations, ICML 2020, arXiv:2002.05709",
+)

@@ -10,7 +10,7 @@ Not run here: at 8.4 GFLOP an image, a quarter of an hour of an A100 at 30% of i
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_18, CPCArchitecture
 

@@ -8,7 +8,7 @@ GPUs of 16 images each. Its patches are all grey, and so should be those it is j
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_101, CPCArchitecture
 

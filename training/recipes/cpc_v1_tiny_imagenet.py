@@ -7,7 +7,7 @@ As `cpc-v1-cifar10`, at twice the size. Expected: no published figure is known. 
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_18, CPCArchitecture
 

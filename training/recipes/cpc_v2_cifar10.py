@@ -10,7 +10,7 @@ v2 reached in up to 24 hours on a V100, with a larger network (Lightning Bolts).
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_18, CPCArchitecture
 

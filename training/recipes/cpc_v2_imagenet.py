@@ -8,7 +8,7 @@ images over 32 workers for 200 epochs, and averaged the weights over steps, whic
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_161, CPCArchitecture
 

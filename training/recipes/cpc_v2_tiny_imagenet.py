@@ -7,7 +7,7 @@ Not run here: at 37.5 GFLOP an image, 2 hours of an A100 at 30% of its peak (rec
 """
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_18, CPCArchitecture
 

@@ -11,7 +11,7 @@ appendix B.1); the size is small, as photos of one kind need less than ImageNet'
 """
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 

@@ -10,7 +10,7 @@ of the original files, not of recompressed ones.
 """
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 

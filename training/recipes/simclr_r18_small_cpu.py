@@ -8,7 +8,7 @@ reaches is in its card (`zoo show simclr-r18-small`). From random weights the re
 """
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Phase, Recipe
 from zoo.architectures import ResNetArchitecture
 

@@ -9,7 +9,7 @@ its peak (reckoned).
 """
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 

@@ -9,7 +9,7 @@ are cut from images stored at 256 px, where the paper cut them from the original
 """
 
 from training.augment import Augmentation
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 

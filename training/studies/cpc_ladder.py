@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 
 from training.evaluation.picture import save
 from training.evaluation.tables import table
-from training.methods import CPCSettings
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from training.studies.command import command
 from training.studies.scales import CPC, Size

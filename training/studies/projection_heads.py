@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from training.evaluation.picture import grouped_bars, save
 from training.evaluation.tables import table
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.studies.command import command
 from training.studies.scales import SIMCLR, Size
 from training.studies.study import Figure, Study, study_linear

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from training.augment import Augmentation, PatchAugmentation
-from training.methods import CPCSettings, SimCLRSettings
+from training.methods.cpc import CPCSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import RESNET_18, CPCArchitecture, ResNetArchitecture, Stack
 

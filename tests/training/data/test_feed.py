@@ -20,7 +20,9 @@ def test_each_step_gets_its_rows_whatever_the_order_they_are_asked_in(crops) -> 
         assert not feed.resident
         for step in (2, 3, 4, 0):
             want = sources[step % 2].pixels[step : step + 2]
-            assert np.array_equal(feed.images(step).numpy(), want)
+            images, index = feed.images(step)
+            assert np.array_equal(images.numpy(), want)
+            assert index.tolist() == [10 * (step % 2) + row for row in (step, step + 1)]
         assert feed.waited > 0
 
 

@@ -9,7 +9,7 @@ from sources import Entry
 from training.augment import Augmentation
 from training.data import Packed
 from training.loop import train
-from training.methods import SimCLRSettings
+from training.methods.simclr import SimCLRSettings
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 

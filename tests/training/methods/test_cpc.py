@@ -7,9 +7,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from tests.training.batches import batch, fresh
 from training.augment import Augmentation, PatchAugmentation, share_generator
-from training.methods import CPC, CPCSettings, build_method
 from training.methods.context import ContextNetwork
+from training.methods.cpc import CPC, CPCSettings
 from training.recipe import Phase, Recipe
 from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
@@ -32,8 +33,7 @@ STEPS = {"down": (1, 0), "up": (-1, 0), "left": (0, -1), "right": (0, 1)}
 
 
 def cpc(architecture: CPCArchitecture = V2, **settings) -> CPC:
-    torch.manual_seed(0)
-    method = build_method(CPCSettings(**(SMALL | settings)), architecture, PLAIN)
+    method = fresh(CPCSettings(**(SMALL | settings)), architecture, PLAIN)
     assert isinstance(method, CPC)
     return method
 
@@ -117,7 +117,7 @@ def test_no_patch_is_augmented_with_anothers_pixels(policies, crops) -> None:
     images = torch.from_numpy(crops(4, 32))
     other = images.clone()
     other[:, :4, 28:] = 255 - other[:, :4, 28:]  # of the last patch of the first row alone
-    mosaics = [method.views(x, 32, torch.Generator().manual_seed(3)) for x in (images, other)]
+    mosaics = [method.views(batch(x, 32, 3)) for x in (images, other)]
     assert mosaics[0].shape == (4, 3, 72, 72)
     moved = (mosaics[0] != mosaics[1]).view(4, 3, 6, 12, 6, 12).any(1).any(2).any(3)
     assert moved[:, 0, 5].any()
@@ -127,7 +127,7 @@ def test_no_patch_is_augmented_with_anothers_pixels(policies, crops) -> None:
 
 def test_views_are_the_patches_side_by_side(crops) -> None:
     images = torch.from_numpy(crops(2, 32))
-    mosaic = cpc().views(images, 32, torch.Generator())
+    mosaic = cpc().views(batch(images, 32))
     want = images[1, 8:20, 16:28].permute(2, 0, 1) / 255
     torch.testing.assert_close(mosaic[1, :, 24:36, 48:60], want, atol=1e-5, rtol=0)
 
@@ -136,7 +136,7 @@ def test_the_loss_sees_the_patches_of_the_views(crops) -> None:
     """The loss of mosaics is that of the grid which the encoder makes of the images."""
     method = awake(cpc())
     images = torch.from_numpy(crops(2, 32))
-    mosaic = method.views(images, 32, torch.Generator()).double()
+    mosaic = method.views(batch(images, 32)).double()
     grid = method.encoder.grid(images.permute(0, 3, 1, 2).double() / 255)
     assert torch.allclose(method.embed(mosaic), method.compared(grid), rtol=1e-4, atol=1e-5)
 
@@ -184,7 +184,7 @@ def test_every_rung_of_the_ladder_starts_at_chance_and_learns(rung, crops) -> No
     architecture = settings.pop("architecture")
     method = cpc(architecture, **settings)
     images = torch.from_numpy(crops(4, 32))
-    views = method.views(images, 32, torch.Generator().manual_seed(0))
+    views = method.views(batch(images, 32))
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-2, betas=(0.8, 0.999))
     losses = []
     for _ in range(30):
@@ -228,10 +228,10 @@ def test_what_does_not_fit_is_refused_when_the_recipe_is_made(changes, match) ->
 def test_one_seed_gives_one_set_of_views_and_shares_are_its_rows(crops) -> None:
     method = cpc(patches=PatchAugmentation(margin=2, drop=0.5, policies=True))
     images = torch.from_numpy(crops(4, 32))
-    whole = method.views(images, 32, share_generator(7))
+    whole = method.views(batch(images, 32, share_generator(7)))
     parts: list[Tensor] = [
-        method.views(half, 32, share_generator(7, index, 2))
+        method.views(batch(half, 32, share_generator(7, index, 2)))
         for index, half in enumerate(images.chunk(2))
     ]
     torch.testing.assert_close(torch.cat(parts), whole, atol=2e-6, rtol=0)
-    assert not torch.equal(whole, method.views(images, 32, share_generator(8)))
+    assert not torch.equal(whole, method.views(batch(images, 32, share_generator(8))))

@@ -13,7 +13,8 @@ from sources import Entry
 from training.augment import Augmentation, PatchAugmentation
 from training.data import Packed
 from training.loop import train
-from training.methods import CPCSettings, build_method
+from training.methods import build_method
+from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import CPCArchitecture, Stack
 from zoo.encoders import encoder_from_run, load_served, read_run
@@ -76,7 +77,7 @@ def test_a_run_that_died_resumes_to_the_same_weights(run, source, tmp_path) -> N
     )
     for name, tensor in one["method"].items():
         assert torch.equal(tensor, other["method"][name]), name
-    moments, others = one["optimizer"]["state"], other["optimizer"]["state"]
+    moments, others = one["optimizers"][0]["state"], other["optimizers"][0]["state"]
     for key, state in moments.items():
         for name in ("exp_avg", "exp_avg_sq", "step"):
             assert torch.equal(state[name], others[key][name])
@@ -132,7 +133,7 @@ def test_the_gradient_is_clipped_to_its_norm(source, tmp_path) -> None:
     recipe = RECIPE.model_copy(update=changes)
     assert train(recipe, [source], tmp_path, lambda step: None)  # one step
     torch.manual_seed(recipe.seed)
-    start = build_method(recipe.method, recipe.architecture, recipe.augmentation)
+    start = build_method(recipe.method, recipe.setup())
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["method"]
     moved = [(p.detach() - trained[n]).flatten() for n, p in start.named_parameters()]
     # The first step of Nesterov momentum 0.9 takes 1.9 times the gradient.

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training.batches import batch, fresh
 from training.augment import Augmentation
 from training.losses import nt_xent
-from training.methods import SimCLR, SimCLRSettings, build_method
-from training.methods.simclr import projection_head
+from training.methods.simclr import SimCLR, SimCLRSettings, projection_head
 from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
 SMALL = Augmentation(size=16, strength=0.5, blur=0)
@@ -29,11 +29,9 @@ def test_heads_have_a_norm_after_each_layer_and_a_bare_end(layers, hidden) -> No
 
 
 def test_without_a_head_the_loss_compares_representations(crops) -> None:
-    torch.manual_seed(0)
-    method = build_method(
-        SimCLRSettings(head_layers=0), ResNetArchitecture(depth=18, stem="stride2-pool"), SMALL
-    ).eval()
-    views = method.views(torch.from_numpy(crops(4, 20)), 16, torch.Generator().manual_seed(0))
+    architecture = ResNetArchitecture(depth=18, stem="stride2-pool")
+    method = fresh(SimCLRSettings(head_layers=0), architecture, SMALL).eval()
+    views = method.views(batch(torch.from_numpy(crops(4, 20)), 16))
     want = nt_xent(*method.encoder(views).chunk(2), 0.1)
     torch.testing.assert_close(method(views), want)
 
@@ -50,8 +48,8 @@ def test_any_encoder_will_do(crops) -> None:
             Stack(blocks=1, channels=6),
         ),
     )
-    method = build_method(SimCLRSettings(), architecture, SMALL)
+    method = fresh(SimCLRSettings(), architecture, SMALL)
     assert isinstance(method, SimCLR)
-    views = method.views(torch.from_numpy(crops(4, 20)), 16, torch.Generator().manual_seed(0))
+    views = method.views(batch(torch.from_numpy(crops(4, 20)), 16))
     method(views).backward()
     assert method.encoder.conv1.weight.grad is not None

@@ -4,25 +4,28 @@ import numpy as np
 import numpy.typing as npt
 
 from training.errors import TrainingError
+from training.methods import Setup, check_method
 from training.recipe import Recipe
 
 Rows = npt.NDArray[np.int64]
 
 
-class Plan:
-    """Which images each step takes.
+class BatchSchedule:
+    """Which images each step takes, and what the recipe's method is built for.
 
     A batch comes from one source, so that nothing but the image tells its views from the others;
     within an epoch each image is taken at most once. The batch of a step is the same whatever the
     number of `ranks`; each takes `share` consecutive rows of it, in `parts` passes.
 
     Raises:
-        TrainingError: no source fills a batch, or a batch cannot be divided.
+        TrainingError: no source fills a batch, a batch cannot be divided, or the recipe's method
+            does not go with these images or processes.
     """
 
     def __init__(self, recipe: Recipe, sizes: list[int], ranks: int = 1) -> None:
-        self.recipe, self.sizes = recipe, sizes
+        self.recipe, self.sizes, self.ranks = recipe, sizes, ranks
         self.share, self.parts = _division(recipe, ranks)
+        self.setup = _setup(recipe, sum(sizes), ranks)
         self.per_epoch = sum(size // recipe.batch for size in sizes)
         if self.per_epoch == 0:
             raise TrainingError(
@@ -55,6 +58,15 @@ class Plan:
             for start in range(0, size - self.recipe.batch + 1, self.recipe.batch):
                 batches.append((number, np.sort(order[start : start + self.recipe.batch])))
         return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _setup(recipe: Recipe, images: int, ranks: int) -> Setup:
+    setup = recipe.setup(images, ranks)
+    try:
+        check_method(recipe.method, setup)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    return setup
 
 
 def _division(recipe: Recipe, ranks: int) -> tuple[int, int]:
