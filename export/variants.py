@@ -21,6 +21,7 @@ from zoo.package import Package, verify
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
 from zoo.runtimes.golden import Floats
+from zoo.runtimes.openvino import check_bfloat16
 from zoo.store import find_package, new_package
 
 LEAST_CALIBRATION = 32
@@ -50,8 +51,11 @@ def export_variants(
     Raises:
         PackageError: the package is damaged, the samples are too few, or that version exists.
         GoldenMismatchError: a variant is too far from the reference to be of use.
-        RuntimeUnavailableError: OpenVINO, which runs bf16, is not installed.
+        RuntimeUnavailableError: bf16 cannot be proven here, for want of OpenVINO or of a
+            processor that has it.
     """
+    if "bf16" in precisions:
+        check_bfloat16()
     check_labelled(samples.labelled)
     if "int8" in precisions:
         _check_calibration(samples.calibration)
