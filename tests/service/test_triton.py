@@ -22,6 +22,7 @@ from tritonclient import grpc
 from tritonclient.grpc import model_config_pb2
 
 from export.triton import Serving, write_repository
+from tests.packages import write_package
 from tests.service.conftest import (
     Gateway,
     check_answer,
@@ -32,7 +33,6 @@ from tests.service.conftest import (
     wait_for,
 )
 from tests.service.triton import Triton
-from tests.zoo.conftest import write_package
 from zoo.errors import GoldenMismatchError
 from zoo.images import read_square
 from zoo.manifest import Cost, File, Parity, Variant
