@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tls import write_certificate
+from tests.waiting import wait_for
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
@@ -109,11 +110,13 @@ def _started(tmp_path, www, certificate, locations):
     command = [NGINX, "-p", folder, "-c", config, "-e", folder / "error.log"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        while True:
+
+        def listens():
             assert process.poll() is None, (folder / "error.log").read_text()
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_for(listens, "nginx to start")
         yield Server(port, www, process)
     finally:
         process.terminate()
