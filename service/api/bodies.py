@@ -20,6 +20,7 @@ from service.errors import (
 from service.results import Results
 from service.rules import exact_json
 from service.settings import Settings
+from zoo.validation import first_error
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -167,8 +168,4 @@ def _valid(content: Any, model: type[Body]) -> Body:
     try:
         return model.model_validate(content, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        # pydantic would name the Python class that it expects.
-        said = "must be a JSON object" if first["type"] == "model_type" else first["msg"]
-        raise invalid_item(f"{where}: {said}" if where else said) from None
+        raise invalid_item(first_error(error)) from None

@@ -17,12 +17,13 @@ from service.domain.fitting import Fit, Prediction
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, NotFoundError, TooLargeError
 from service.results import Results
-from service.rules.vectors import Vector, unit_vector
+from service.rules.vectors import unit_vector
 from service.state import State, state_of
 from service.storage import head_rows
 from service.storage.head_rows import Example, Head, Version
 from service.wire import heads as wire
 from service.wire.problems import FailedItem
+from zoo.arrays import Vector
 
 router = APIRouter(prefix="/v1/heads", tags=["heads"])
 

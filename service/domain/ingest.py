@@ -21,7 +21,7 @@ from service.storage import items
 from service.storage.collections import Collection, Keep
 from service.storage.database import reading
 from service.storage.items import File, Item, NewItem, Status
-from service.storage.types import Vectors
+from zoo.arrays import Vectors
 from zoo.images import FORMATS, decode, thumbnail
 
 OnExisting = Literal["merge", "replace", "skip"]

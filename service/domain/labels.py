@@ -9,10 +9,10 @@ from service.errors import InvalidInputError, SpaceMismatchError, invalid_item, 
 from service.results import Results
 from service.rules.ids import check_id
 from service.rules.labels import check_class
-from service.rules.vectors import Vector
 from service.storage import collections, head_rows, items, schema
 from service.storage.database import reading
 from service.storage.head_rows import Example, Head
+from zoo.arrays import Vector
 
 Finder = Callable[[str], Example]
 """An example by its id. Raises ItemFailedError: there is none."""

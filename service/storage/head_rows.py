@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import ConflictError, NotFoundError, SpaceMismatchError
 from service.storage import schema
 from service.storage.database import reading, writing
-from service.storage.types import Vectors, now
+from service.storage.types import now
+from zoo.arrays import Vectors
 
 _heads, _labels, _versions = schema.heads, schema.head_labels, schema.head_versions
 

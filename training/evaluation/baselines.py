@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from skimage.feature import hog
 
-from training.evaluation.features import Embedder, Floats
+from training.evaluation.features import Embedder
 from training.evaluation.models import recipe_of
 from zoo.architectures import Architecture
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run, ServedEncoder, build_encoder
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import Layer
 from zoo.package import Package
 
@@ -45,8 +46,8 @@ def untrained(
         network = ServedEncoder(architecture, layer, block, dim).eval()
 
     @torch.inference_mode()
-    def embed(images: Pixels) -> Floats:
-        features: Floats = network(torch.from_numpy(images)).numpy()
+    def embed(images: Pixels) -> Vectors:
+        features: Vectors = network(torch.from_numpy(images)).numpy()
         return features
 
     identity = f"untrained {architecture.model_dump_json()} {layer.model_dump_json()} seed {seed}"
@@ -56,7 +57,7 @@ def untrained(
 def pixels() -> Embedder:
     """The centre square at 32 x 32 pixels, as 3,072 numbers."""
 
-    def embed(images: Pixels) -> Floats:
+    def embed(images: Pixels) -> Vectors:
         return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
     return Embedder("pixels", "pixels", InputBlock(size=32), embed)
@@ -68,7 +69,7 @@ def histograms_of_gradients() -> Embedder:
     Of the three colours, the one with the steepest gradient counts at each pixel; 1,764 numbers.
     """
 
-    def embed(images: Pixels) -> Floats:
+    def embed(images: Pixels) -> Vectors:
         rows = [
             hog(
                 image,

@@ -15,10 +15,10 @@ from training.augment.geometry import apply_separable, resize_taps
 from training.evaluation.models import device
 from training.evaluation.task import Size
 from training.optimizers import cosine_with_warmup
+from zoo.arrays import Labels
 from zoo.encoders import ServedEncoder
 from zoo.images import InputBlock
 
-Labels = npt.NDArray[np.int64]
 _TEST_BATCH = 256
 
 

@@ -5,10 +5,11 @@ import hashlib
 import numpy as np
 import torch
 
-from training.evaluation.features import Embedder, Floats
+from training.evaluation.features import Embedder
 from training.recipe import Recipe
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run, ServedEncoder, encoder_from_run, load_served
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import Layer
 from zoo.package import Package
 from zoo.runtimes import open_runtime
@@ -28,8 +29,8 @@ def run_embedder(run: Run) -> Embedder:
     network = load_network(run).to(device())
 
     @torch.inference_mode()
-    def embed(images: Pixels) -> Floats:
-        features: Floats = network(torch.from_numpy(images).to(device())).cpu().numpy()
+    def embed(images: Pixels) -> Vectors:
+        features: Vectors = network(torch.from_numpy(images).to(device())).cpu().numpy()
         return features
 
     digest = hashlib.sha256()
