@@ -21,6 +21,7 @@ from service.rules.vectors import unit_vector
 from service.state import State, state_of
 from service.storage import head_rows
 from service.storage.head_rows import Example, Head, Version
+from service.wire import head_examples as examples
 from service.wire import heads as wire
 from service.wire.problems import FailedItem
 from zoo.arrays import Vector
@@ -42,7 +43,7 @@ Access = Annotated[State, Depends(state_of)]
 @router.get(
     "",
     summary="List heads",
-    responses={200: answer(wire.Heads, "All heads", wire.HEADS_ANSWER)},
+    responses={200: answer(wire.Heads, "All heads", examples.HEADS_ANSWER)},
 )
 async def list_heads(state: Access) -> Json:
     """By name."""
@@ -55,12 +56,12 @@ async def list_heads(state: Access) -> Json:
     "/{head}",
     summary="Set a head's label set and fit it",
     responses={
-        200: answer(wire.HeadPut, "A further version of a head", wire.PUT_AGAIN_ANSWER),
-        201: answer(wire.HeadPut, "A new head", wire.FIT_ANSWER),
+        200: answer(wire.HeadPut, "A further version of a head", examples.PUT_AGAIN_ANSWER),
+        201: answer(wire.HeadPut, "A new head", examples.FIT_ANSWER),
     },
     openapi_extra=request_body(
         json=wire.HeadRequest,
-        examples=wire.HEAD_EXAMPLES,
+        examples=examples.HEAD_EXAMPLES,
         form={
             "model": TEXT,
             "labels": TEXTS,
@@ -88,7 +89,7 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
 @router.get(
     "/{head}",
     summary="One head",
-    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
+    responses={200: answer(wire.Head, "The head", examples.HEAD_ANSWER)},
 )
 async def get_head(head: Name, state: Access) -> Json:
     """What it belongs to, and which version answers."""
@@ -105,10 +106,10 @@ async def delete_head(head: Name, state: Access) -> Response:
 @router.post(
     "/{head}/labels",
     summary="Add, change and remove labels",
-    responses={200: answer(wire.Labels, "What became of each", wire.LABELS_ANSWER)},
+    responses={200: answer(wire.Labels, "What became of each", examples.LABELS_ANSWER)},
     openapi_extra=request_body(
         json=wire.LabelsRequest,
-        examples=wire.LABELS_EXAMPLES,
+        examples=examples.LABELS_EXAMPLES,
         form={"labels": TEXTS, "ids": TEXTS, "images": FILES, "archive": ARCHIVE},
     ),
 )
@@ -134,7 +135,7 @@ async def change_labels(head: Name, request: Request, state: Access) -> Json:
 @router.post(
     "/{head}/fit",
     summary="Fit a further version",
-    responses={200: answer(wire.HeadFit, "The version", wire.REFIT_ANSWER)},
+    responses={200: answer(wire.HeadFit, "The version", examples.REFIT_ANSWER)},
 )
 async def fit_head(head: Name, state: Access) -> Json:
     """To the head's labels as they are now. It is the version that answers from then on."""
@@ -144,7 +145,7 @@ async def fit_head(head: Name, state: Access) -> Json:
 @router.get(
     "/{head}/versions",
     summary="The versions of a head",
-    responses={200: answer(wire.HeadVersions, "Oldest first", wire.VERSIONS_ANSWER)},
+    responses={200: answer(wire.HeadVersions, "Oldest first", examples.VERSIONS_ANSWER)},
 )
 async def list_versions(head: Name, state: Access) -> Json:
     """With their reports."""
@@ -161,7 +162,7 @@ async def list_versions(head: Name, state: Access) -> Json:
 @router.get(
     "/{head}/versions/{version}",
     summary="One version",
-    responses={200: answer(wire.HeadVersion, "The version", wire.VERSION_ANSWER)},
+    responses={200: answer(wire.HeadVersion, "The version", examples.VERSION_ANSWER)},
 )
 async def get_version(head: Name, version: int, state: Access) -> Json:
     """With its report."""
@@ -174,8 +175,8 @@ async def get_version(head: Name, version: int, state: Access) -> Json:
 @router.put(
     "/{head}/live",
     summary="Choose the version that answers",
-    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
-    openapi_extra=request_body(json=wire.LiveRequest, examples=wire.LIVE_EXAMPLES),
+    responses={200: answer(wire.Head, "The head", examples.HEAD_ANSWER)},
+    openapi_extra=request_body(json=wire.LiveRequest, examples=examples.LIVE_EXAMPLES),
 )
 async def set_live(head: Name, request: Request, state: Access) -> Json:
     """To roll back, or forth; the next fit is live again."""
@@ -189,10 +190,10 @@ async def set_live(head: Name, request: Request, state: Access) -> Json:
 @router.post(
     "/{head}/classify",
     summary="Classify images, items or vectors",
-    responses={200: answer(wire.Classifications, "In their order", wire.CLASSIFY_ANSWER)},
+    responses={200: answer(wire.Classifications, "In their order", examples.CLASSIFY_ANSWER)},
     openapi_extra=request_body(
         json=wire.ClassifyRequest,
-        examples=wire.CLASSIFY_EXAMPLES,
+        examples=examples.CLASSIFY_EXAMPLES,
         form={"top": {"type": "integer"}, "version": {"type": "integer"}, "images": FILES},
     ),
 )

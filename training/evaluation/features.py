@@ -25,7 +25,7 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Embedder:
+class EvaluatedModel:
     """A method to evaluate.
 
     name: in tables. identity: what its features are cached under; another whenever they would be.
@@ -57,7 +57,7 @@ class Features:
 
 
 def embed_source(
-    embedder: Embedder,
+    embedder: EvaluatedModel,
     source: Path,
     entries: list[Entry],
     cache: Path | None = None,
@@ -107,13 +107,13 @@ def _features(vectors: Vectors, entries: list[Entry], unreadable: dict[str, str]
     return Features(vectors, labels, classes, tuple(e.path for e in entries), unreadable)
 
 
-def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:
+def _key(embedder: EvaluatedModel, source: Path, entries: list[Entry]) -> str:
     parts = [embedder.identity, embedder.block.model_dump_json(), source_digest(source, entries)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _embed_all(
-    embedder: Embedder, source: Path, entries: list[Entry], progress: StageProgress | None
+    embedder: EvaluatedModel, source: Path, entries: list[Entry], progress: StageProgress | None
 ) -> tuple[npt.NDArray[np.int64], Vectors, dict[str, str]]:
     """Rows of the entries that could be read (in order), their vectors, and the others' reasons."""
     rows: list[int] = []

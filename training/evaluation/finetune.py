@@ -66,7 +66,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConcreteSchedule:
     """A schedule for a number of images; a batch is at most an eighth of them."""
 
     batch: int
@@ -76,7 +76,7 @@ class Plan:
     warmup: int
 
     @classmethod
-    def of(cls, schedule: Schedule, images: int, percent: int) -> "Plan":
+    def of(cls, schedule: Schedule, images: int, percent: int) -> "ConcreteSchedule":
         """What a schedule comes to."""
         batch = min(schedule.batch, max(2, images // 8))
         per_epoch = images // batch
@@ -119,7 +119,7 @@ class Classifier(nn.Module):
 def train_classifier(
     served: ServedEncoder,
     images: Labelled,
-    plan: Plan,
+    plan: ConcreteSchedule,
     weight_decay: float,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
