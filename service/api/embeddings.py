@@ -119,7 +119,7 @@ async def _from_form(request: Request, settings: Settings) -> _Asked:
     if encoding not in ("float", "base64"):
         raise InvalidInputError(f"encoding_format must be float or base64, not {encoding!r}")
     return _Asked(
-        Results.of(form.files.get("images", ())),
+        Results.of(form.contents("images")),
         form.text("model"),
         "base64" if encoding == "base64" else "float",
         form.integer("dimensions"),

@@ -1,7 +1,7 @@
 """`/v1/heads`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -17,6 +17,7 @@ from service.domain.fitting import Fit, Prediction
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, NotFoundError, TooLargeError
 from service.results import Results
+from service.rules.names import NAME
 from service.rules.vectors import unit_vector
 from service.state import State, state_of
 from service.storage import head_rows
@@ -36,7 +37,7 @@ ARCHIVE = {
 }
 TOP = 3
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["clothes"])]
+Name = Annotated[str, Path(pattern=NAME, examples=["clothes"])]
 Access = Annotated[State, Depends(state_of)]
 
 
@@ -77,6 +78,10 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
     What the head had before is replaced, and the version fitted now is the one that answers. Bad
     items are left out and have their error; at least two classes must remain. Where an archive has
     splits, the head learns from train alone; files of other splits have an error that says so.
+
+    Images without ids have the names of their files, with `:` for `/`, by which the report names
+    them; a second image of the same name is `photo.jpg (2)`. What has no name that can be an id is
+    given one. The same image under the same name counts once.
     """
     before = await _find_if_there(state, head)
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
@@ -114,15 +119,21 @@ async def delete_head(head: Name, state: Access) -> Response:
     ),
 )
 async def change_labels(head: Name, request: Request, state: Access) -> Json:
-    """An id that is there is replaced. Versions stay as they are until the head is fitted."""
+    """An id that is there is replaced. Versions stay as they are until the head is fitted.
+
+    Images sent without ids have the names of their files, as in a new label set; another image of a
+    name that is there is added beside it, as `photo.jpg (2)`.
+    """
     found = await _find(state, head)
-    remove: list[str] = []
+    remove: Sequence[str] = ()
+    by_file: Collection[int] = ()
     if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
-        given = await label_changes(request, state, found)
+        given, by_file = await label_changes(request, state, found)
     else:
-        given, removed = await label_changes_json(request, state, found)
-        remove = list(removed)
-    changed = await asyncio.to_thread(labels.change_labels, state.database, head, given, remove)
+        given, remove = await label_changes_json(request, state, found)
+    changed = await asyncio.to_thread(
+        labels.change_labels, state.database, head, given, remove, by_file
+    )
     after = await _find(state, head)
     content: wire.Labels = {
         "head": head,
@@ -206,7 +217,7 @@ async def classify(head: Name, request: Request, state: Access) -> Json:
         form = await read_form(request, state.settings)
         form.expect(texts=("top", "version"), files=("images",))
         top, version = form.integer("top"), form.integer("version")
-        vectors = await _image_vectors(request, state, found, form.files.get("images", ()))
+        vectors = await _image_vectors(request, state, found, form.contents("images"))
     else:
         body = await read_json(request, wire.ClassifyRequest)
         check_space(body.space, found.space, f"the head {head!r}")

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from service.rules.ids import LookedUp
+from service.rules.names import Name
+from service.wire.annotations import ID, LABEL
 from service.wire.batches import EachOf
 from service.wire.problems import FailedItem
 
@@ -17,15 +20,15 @@ class _Request(BaseModel):
 class LabelledVector(_Request):
     """One labelled vector."""
 
-    id: str | None = Field(None, description="1 to 256 printable characters; made where missing")
+    id: str | None = Field(None, description=f"{ID}; made where missing")
     vector: list[float] = Field(description="dim numbers of any length but zero")
-    label: str = Field(description="its class: 1 to 256 printable characters")
+    label: str = Field(description=f"its class: {LABEL}; not blank")
 
 
 class HeadRequest(_Request):
     """The label set: a collection's labelled items, or labelled vectors."""
 
-    collection: str | None = None
+    collection: Name | None = None
     model: str | None = Field(None, description="whose vectors these are; default: as for images")
     space: str | None = Field(None, description="checked against the model's, if given")
     items: Annotated[list[Any], EachOf(LabelledVector)] | None = None
@@ -34,8 +37,8 @@ class HeadRequest(_Request):
 class LabelChange(_Request):
     """One example to add, to replace, or to label anew."""
 
-    id: str | None = None
-    label: str
+    id: LookedUp | None = None
+    label: str = Field(description=f"its class: {LABEL}; not blank")
     vector: list[float] | None = Field(
         None, description="may be left out for an example that is there, or with a collection"
     )
@@ -44,10 +47,10 @@ class LabelChange(_Request):
 class LabelsRequest(_Request):
     """Changes of a head's label set."""
 
-    collection: str | None = Field(None, description="where the vectors of new ids come from")
+    collection: Name | None = Field(None, description="where the vectors of new ids come from")
     space: str | None = Field(None, description="checked against the head's, if given")
     items: Annotated[list[Any], EachOf(LabelChange)] = Field(default_factory=list)
-    remove: list[str] = Field(default_factory=list, description="ids of examples to take out")
+    remove: list[LookedUp] = Field(default_factory=list, description="ids of examples to take out")
 
 
 class LiveRequest(_Request):
@@ -59,8 +62,8 @@ class LiveRequest(_Request):
 class ClassifyRequest(_Request):
     """Items of a collection by id, or vectors."""
 
-    collection: str | None = None
-    ids: list[str] | None = None
+    collection: Name | None = None
+    ids: list[LookedUp] | None = None
     vectors: list[list[float]] | None = None
     space: str | None = Field(None, description="checked against the head's, if given")
     top: int = Field(3, ge=1, description="how many classes an answer lists")
