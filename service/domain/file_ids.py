@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.errors import ItemFailedError
-from service.rules.ids import LONGEST, MAX_ID, check_id
+from service.rules.ids import MAX_ID, check_id
 from sources.layout import item_id
+from zoo.text import LONGEST
 
 
 def file_id(name: str) -> str | None:

@@ -11,14 +11,11 @@ from service.errors import ItemFailedError, invalid_item
 from zoo.text import nfc, unprintable
 
 MAX_ID = 256
-LONGEST = 4 * MAX_ID
-"""Characters beyond which no id is composed: none shrinks so far, and marks in long runs are slow
-to put in order."""
 
 
 def check_id(given: str) -> str:
     """An id as it is stored: NFC, not trimmed. Raises ItemFailedError."""
-    composed = looked_up(given)
+    composed = nfc(given)
     if not 1 <= len(composed) <= MAX_ID:
         why = f"it has {len(composed)} characters"
     elif reason := unprintable(composed):
@@ -35,12 +32,7 @@ def check_id(given: str) -> str:
     )
 
 
-def looked_up(given: str) -> str:
-    """An id in the form in which ids are stored, whatever else is wrong with it."""
-    return nfc(given) if len(given) <= LONGEST else given
-
-
-LookedUp = Annotated[str, AfterValidator(looked_up)]
+LookedUp = Annotated[str, AfterValidator(nfc)]
 """An id in a request that names what is there already."""
 
 

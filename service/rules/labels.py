@@ -5,10 +5,6 @@ from zoo.text import nfc, unprintable
 
 MAX_LABEL = 256
 
-_LONGEST = 4 * MAX_LABEL
-"""Characters beyond which no label is composed: none shrinks so far, and marks in long runs are
-slow to put in order."""
-
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u180e"  # soft hyphen, grapheme joiner, Arabic mark, Mongolian separator
@@ -21,10 +17,7 @@ _BLANK = _SPACES + _INVISIBLE
 
 def normal_label(label: str) -> str:
     """A label as it is compared: NFC, without what cannot be seen at its ends; "" for none."""
-    trimmed = label.strip(_BLANK)
-    if len(trimmed) > _LONGEST:
-        return trimmed
-    return nfc(trimmed)
+    return nfc(label.strip(_BLANK))
 
 
 def check_label(label: str | None) -> str | None:

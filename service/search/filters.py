@@ -21,11 +21,11 @@ from sqlalchemy import ColumnElement, and_, false, not_, or_, select, true
 
 from service.errors import InvalidInputError
 from service.rules import exact_json
-from service.rules.ids import LONGEST, looked_up
 from service.rules.labels import normal_label
 from service.rules.metadata import INTEGERS, MAX_KEY, MAX_TEXT, ValueType, is_of_type
 from service.storage import schema
 from service.storage.collections import Collection
+from zoo.text import LONGEST, nfc
 
 MAX_DEPTH = 16
 MAX_CONDITIONS = 200
@@ -132,7 +132,7 @@ def _as_stored(key: str, operand: Any) -> str:
     if not isinstance(operand, str):
         raise InvalidInputError(f"filter: {key} is text, not {_shown(operand)}")
     if key == "id":
-        return looked_up(operand)
+        return nfc(operand)
     label = normal_label(operand)
     if not label:
         raise InvalidInputError(
