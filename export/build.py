@@ -10,9 +10,9 @@ from torch import Tensor
 from export.card import render_card
 from export.golden import golden_vectors
 from export.graph import export_graph
+from zoo.arrays import Pixels
 from zoo.encoders import ServedEncoder
 from zoo.files import write_whole
-from zoo.images import Pixels
 from zoo.manifest import (
     GOLDEN,
     GRAPH,

@@ -8,8 +8,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
+from zoo.arrays import Pixels
 from zoo.encoders import SameMaxPool, ServedEncoder
-from zoo.images import InputBlock, Photo, Pixels, square
+from zoo.images import InputBlock, Photo, square
 from zoo.runtimes import Golden
 
 

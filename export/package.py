@@ -14,6 +14,7 @@ from torch import Tensor
 from export.build import About, attest, write_encoder
 from export.golden import sample_squares
 from export.graph import halved
+from zoo.arrays import Pixels
 from zoo.encoders import (
     STAGES,
     Encoder,
@@ -25,7 +26,7 @@ from zoo.encoders import (
     read_run,
 )
 from zoo.errors import PackageError
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import Layer, Provenance, Source
 from zoo.package import Package
 from zoo.store import find_package, new_package

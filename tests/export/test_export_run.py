@@ -11,9 +11,10 @@ from sklearn.datasets import load_sample_images
 from export.build import record_metrics
 from export.package import Serving, export_run
 from tests.runs import write_run
+from zoo.arrays import Pixels
 from zoo.encoders import ResNet, load_served
 from zoo.errors import GoldenMismatchError, PackageError
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import WEIGHTS, Layer, Metric
 from zoo.package import Package, read_package, verify
 from zoo.runtimes import open_runtime, read_golden
