@@ -17,7 +17,7 @@ from service.rules.metadata import MAX_TEXT
 from service.search import filters
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item
+from service.storage.item_rows import Item
 from tests.service.storage.conftest import make_collection, some_items
 from zoo.text import nfc
 
