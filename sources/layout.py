@@ -5,7 +5,8 @@
 
 **Splits.** A first folder named train, val, validation or test, in letters of either case, is the
 split; `validation` is `val`. "First" is counted from the top, or from inside the folders that hold
-everything (`photos/train/cat/1.jpg`). Such a folder may also be a class (of trains). It is the
+all other folders (`photos/train/cat/1.jpg`); files beside them, and files that are no images, have
+no say in it. Such a folder may also be a class (of trains). It is the
 split where a folder lies in it (`train/cat/1.jpg`), or where all folders beside it are named as
 splits too (`train/1.jpg`, `test/2.jpg`: two splits and no classes); otherwise it is a class
 (`train/1.jpg`, `bus/2.jpg`). A folder that is the split is never a class.
@@ -17,7 +18,7 @@ where it lies. There can be one.
 The id of a file is its path with `:` for `/`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -28,6 +29,7 @@ from zoo.text import escaped, nfc
 
 _SPLITS = ("train", "val", "test")
 NOT_LISTED = f"not listed in {TABLE}"
+IN_NO_SPLIT = "of no split, where others are: move it into train, val or test"
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,29 @@ def item_id(path: str) -> str:
     return nfc(path.replace("/", ":"))
 
 
-def by_folder(paths: Sequence[str]) -> list[Placed]:
-    """The label and split that each path says, in the order given."""
-    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+def by_folder(paths: Sequence[str], images: Collection[str]) -> list[Placed]:
+    """The label and split that each path says, in the order given.
+
+    Args:
+        images: those of the paths that are images; they alone decide what is a split, so that a
+            README beside the folders changes nothing.
+    """
+    folders = [PurePosixPath(path).parts[:-1] for path in images]
     depth = _depth_of_top(folders)
     inner = [parts[depth:] for parts in folders]
     firsts = {parts[0] for parts in inner if parts}
     all_splits = all(_is_split(first) for first in firsts)
     holding = {parts[0] for parts in inner if len(parts) > 1}
     splits = {f for f in firsts if _is_split(f) and (all_splits or f in holding)}
-    placed = []
-    for path, whole, below in zip(paths, folders, inner, strict=True):
-        split = split_name(below[0]) if below and below[0] in splits else ""
-        named = below[1:] if split else whole
-        placed.append(Placed(path, class_name(named[-1]) if named else None, split))
-    return placed
+    return [_placed(path, depth, splits) for path in paths]
+
+
+def _placed(path: str, depth: int, splits: Collection[str]) -> Placed:
+    whole = PurePosixPath(path).parts[:-1]
+    below = whole[depth:]
+    split = split_name(below[0]) if below and below[0] in splits else ""
+    named = below[1:] if split else whole
+    return Placed(path, class_name(named[-1]) if named else None, split)
 
 
 def find_table(paths: Iterable[str]) -> str | None:
@@ -128,11 +138,10 @@ class _Names:
 
 
 def _depth_of_top(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many folders, none of them named as a split, lie around all files."""
+    """How many folders, none of them named as a split, lie around all others."""
     depth = 0
-    while folders and all(len(parts) > depth for parts in folders):
-        names = {parts[depth] for parts in folders}
-        if len(names) > 1 or _is_split(next(iter(names))):
+    while len(names := {parts[depth] for parts in folders if len(parts) > depth}) == 1:
+        if _is_split(next(iter(names))):
             break
         depth += 1
     return depth

@@ -52,7 +52,8 @@ def _heads(members: Iterable[Member]) -> tuple[dict[str, bytes], list[PassedOver
 
 
 def _by_folder(heads: dict[str, bytes], passed_over: list[PassedOver]) -> list[Placed]:
-    return by_folder(_images(heads, heads, passed_over))
+    images = _images(heads, heads, passed_over)
+    return by_folder(images, images)
 
 
 def _by_table(heads: dict[str, bytes], table: str, passed_over: list[PassedOver]) -> list[Placed]:

@@ -8,13 +8,17 @@ from pathlib import Path
 from sources.entry import DataError, Entry, Listing, PassedOver
 from sources.folder import scan
 from sources.kinds import kind_of
+from sources.layout import IN_NO_SPLIT
 from sources.listed import list_images
 from sources.table import split_name
 from zoo.text import escaped
 
 
 def list_entries(source: Path, split: str | None = None) -> list[Entry]:
-    """The images of a source in order of path; only those of `split` or of none, if it is given.
+    """The images of a source in order of path; only those of `split`, if it is given.
+
+    Of a source without any split that is all of them; in one with splits, an image of none belongs
+    to none, and is passed over.
 
     Raises:
         DataError: there is no such source, it is of no kind that is read, or nothing is left in it,
@@ -31,10 +35,17 @@ def list_source(source: Path, split: str | None = None) -> Listing:
     """
     wanted = None if split is None else split_name(split)
     found = kind_of(source).listing(source, wanted)
-    chosen = [e for e in found.entries if wanted is None or e.split in ("", wanted)]
+    chosen, passed_over = found.entries, found.passed_over
+    if wanted is not None:
+        divided = any(entry.split for entry in found.entries)
+        chosen = [e for e in found.entries if e.split == wanted or not (e.split or divided)]
+        if divided:
+            passed_over = passed_over + [
+                PassedOver(e.path, IN_NO_SPLIT) for e in found.entries if not e.split
+            ]
     if not chosen:
         raise DataError(f"{source}: no images{_of(wanted)} found{_instead(found)}")
-    return _sorted(chosen, found.passed_over)
+    return _sorted(chosen, passed_over)
 
 
 def list_folder(folder: Path) -> Listing:

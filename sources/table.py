@@ -75,7 +75,10 @@ def _header(text: str) -> tuple[dict[str, int], str]:
     best: list[str] = []
     for delimiter in _DELIMITERS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        names = [name.strip().lower() for name in next(reader, [])]
+        try:
+            names = [name.strip().lower() for name in next(reader, [])]
+        except csv.Error:  # such as quoted cells between other delimiters
+            continue
         if {"path", "label"} <= set(names):
             return {name: names.index(name) for name in names}, delimiter
         best = max(best, names, key=len)

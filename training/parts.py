@@ -1,5 +1,6 @@
 """A step's batch, in the parts that pass through the network together."""
 
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ def parts_of(
 ) -> list[Callable[[], Any]]:
     """What makes the views of each part of a process's images, the same at every call.
 
-    It also seeds torch's global generators, so that what is drawn inside the network depends on
+    It also seeds the global generators, so that what is drawn inside the network depends on
     the seed, the step, the rank and the part alone, and a run goes on as if it had never stopped.
 
     Args:
@@ -33,6 +34,7 @@ def parts_of(
     size = recipe.view_size(step, schedule.steps)
 
     def make(part: int, pixels: Tensor, index: Tensor, labels: Tensor) -> Any:
+        seed_draws(recipe.seed, step, rank, part)
         seed = recipe.seed * 1_000_003 + step
         generator = share_generator(seed, rank * parts + part, schedule.ranks * parts)
         views = method.views(Batch(pixels, index, labels, step, size, generator))
@@ -44,8 +46,11 @@ def parts_of(
 
 
 def seed_draws(*place: int) -> None:
-    """Begin torch's global generators anew, by nothing but the place in the run."""
-    torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+    """Begin the global generators of torch, NumPy and Python anew, by the place in the run."""
+    seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
 
 
 def _laid_out(tensor: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ def _unpacked(archive: bytes, state: State) -> Results[_LabelledImage]:
         max_files=state.settings.max_items,
         max_bytes=state.settings.max_expanded_bytes,
     )
-    learned = unpacked.files.each(to_learn_from)
+    learned = to_learn_from(unpacked.files)
     return learned.each(
         lambda file: _LabelledImage(FormFile(file.path, file.content), file.label or "", file.id)
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from service.errors import InvalidInputError, TooLargeError, invalid_item
 from service.results import Results
+from sources.content import is_image, is_named_as_image
 from sources.entry import DataError, PassedOver, TooMuchError
-from sources.layout import Placed, by_folder, by_table, find_table, item_id
+from sources.layout import IN_NO_SPLIT, Placed, by_folder, by_table, find_table, item_id
 from sources.members import CLUTTER
 from sources.table import read_table
 from sources.zip_files import Limits, Zip, open_zip
@@ -67,12 +68,18 @@ def read_archive(data: bytes, *, max_files: int, max_bytes: int) -> Unpacked:
         raise InvalidInputError(f"archive: {error}") from None
 
 
-def to_learn_from(file: LabelledFile) -> LabelledFile:
-    """The file, if a head may learn from it: it has a label, and is of the split train or of none.
+def to_learn_from(files: Results[LabelledFile]) -> Results[LabelledFile]:
+    """Those that a head may learn from: they have a label, and are of the split train.
 
-    Raises:
-        ItemFailedError: it has no label, or is of another split.
+    Where no file is of any split, all are learned from.
     """
+    divided = any(file.split for file in files.values)
+    return files.each(lambda file: _to_learn_from(file, divided))
+
+
+def _to_learn_from(file: LabelledFile, divided: bool) -> LabelledFile:
+    if divided and not file.split:
+        raise invalid_item(f"{file.path!r} is {IN_NO_SPLIT}")
     if file.split not in ("", "train"):
         raise invalid_item(
             f"{file.path!r} is of the split {file.split!r}, and a head learns from train alone: "
@@ -89,7 +96,7 @@ def to_learn_from(file: LabelledFile) -> LabelledFile:
 def _unpacked(archive: Zip) -> Unpacked:
     table = find_table(archive.paths)
     if table is None:
-        found: list[Placed | PassedOver] = [*by_folder(archive.paths)]
+        found: list[Placed | PassedOver] = [*by_folder(archive.paths, _images(archive))]
     else:
         rows = read_table(archive.whole(table))
         others = [path for path in archive.paths if path != table]
@@ -103,6 +110,17 @@ def _unpacked(archive: Zip) -> Unpacked:
         Results.of(found).each(lambda one: _file(archive, one)),
         [PassedOver(path, why) for path, why in archive.problems.items() if why == CLUTTER],
     )
+
+
+def _images(archive: Zip) -> list[str]:
+    return [path for path in archive.paths if _is_image(archive, path)]
+
+
+def _is_image(archive: Zip, path: str) -> bool:
+    try:
+        return is_named_as_image(path) or is_image(archive.head(path))
+    except DataError:  # damaged: its own error later
+        return False
 
 
 def _failed(archive: Zip) -> Iterator[PassedOver]:

@@ -16,7 +16,7 @@ from service.storage.types import now
 from zoo.arrays import Vectors
 
 _items, _vectors, _values = schema.items, schema.vectors, schema.item_values
-_files = schema.item_files
+_files, _labels = schema.item_files, schema.head_labels
 
 CHUNK = 1000
 """Values in one IN list; SQLite allows 32,766 parameters a statement."""
@@ -96,7 +96,10 @@ def update_rows(
     changed: Sequence[tuple[Item, NewItem]],
     numbers: Sequence[int],
 ) -> None:
-    """Overwrite items. The picture of one that keeps it, its vector and files, is not touched."""
+    """Overwrite items. The picture of one that keeps it, its vector and files, is not touched.
+
+    A new picture is also that of the examples which heads have from the item.
+    """
     if not changed:
         return
     names = ("label", "metadata", "digest", "sequence", "updated_at")
@@ -128,6 +131,14 @@ def update_rows(
             connection.execute(delete(table).where(table.c.item_pk.in_(some)))
     if pictures:
         _insert_pictures(connection, collection, *zip(*pictures, strict=True))
+        follow = update(_labels).where(_labels.c.item_pk == bindparam("key"))
+        connection.execute(
+            follow.values(vector=bindparam("new_vector"), digest=bindparam("new_digest")),
+            [
+                {"key": key, "new_vector": item.vector, "new_digest": item.digest}
+                for key, _, item in pictures
+            ],
+        )
     insert_values(
         connection, collection, [(before.pk, after.metadata) for before, after in changed]
     )

@@ -12,7 +12,7 @@ from sources.table import read_table
 
 
 def places(*paths: str) -> dict[str, tuple[str | None, str]]:
-    return {one.path: (one.label, one.split) for one in by_folder(paths)}
+    return {one.path: (one.label, one.split) for one in by_folder(paths, paths)}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,8 @@ def test_a_path_says_class_and_split(expected: dict[str, tuple[str | None, str]]
 def test_both_forms_of_a_name_are_one_class() -> None:
     forms = [unicodedata.normalize(form, "Käfer") for form in ("NFC", "NFD")]
     assert len(set(forms)) == 2
-    assert {one.label for one in by_folder([f"{form}/1.jpg" for form in forms])} == {forms[0]}
+    paths = [f"{form}/1.jpg" for form in forms]
+    assert {one.label for one in by_folder(paths, paths)} == {forms[0]}
 
 
 names = st.text("abAB .", min_size=1, max_size=4).filter(lambda name: name.strip(". ") == name)

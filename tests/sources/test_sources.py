@@ -70,7 +70,7 @@ def test_a_table_decides_labels_splits_and_what_is_read(place: Place) -> None:
         Entry("top.bmp", "", ""),
     ]
     assert "a/deep/none" in {one.path for one in found.passed_over}
-    assert [e.path for e in list_entries(source, "validation")] == ["b/2.jpg", "top.bmp"]
+    assert [e.path for e in list_entries(source, "validation")] == ["b/2.jpg"]
 
 
 @pytest.mark.parametrize("top", ["", "photos/"])
@@ -226,3 +226,26 @@ def test_nothing_to_read_is_an_error_that_names_the_source(tmp_path: Path) -> No
     (tmp_path / "photo.png").write_bytes(PNG)
     with pytest.raises(DataError, match=r"photo\.png: neither a folder, nor a readable tar"):
         list_entries(tmp_path / "photo.png")
+
+
+def test_a_stray_file_does_not_mix_the_splits(tmp_path: Path) -> None:
+    """Photos of a split of their own, or beside the splits, are never trained on in silence."""
+    for path in ("s/train/cat/1.jpg", "s/val/cat/2.jpg", "s/valid/cat/3.jpg", "s/cover.jpg"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(JPEG)
+    (tmp_path / "README.md").write_text("words")
+    found = list_source(tmp_path, "train")
+    assert [entry.path for entry in found.entries] == ["s/train/cat/1.jpg"]
+    reasons = {one.path: one.reason for one in found.passed_over}
+    assert set(reasons) == {"README.md", "s/cover.jpg", "s/valid/cat/3.jpg"}
+    assert "of no split, where others are" in reasons["s/valid/cat/3.jpg"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_table_may_quote_every_cell(tmp_path: Path, delimiter: str, quote: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    rows = [("Path", "Label"), ("a.jpg", "cat")]
+    lines = [delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    assert [(e.path, e.label) for e in list_entries(tmp_path)] == [("a.jpg", "cat")]

@@ -113,7 +113,9 @@ def assert_serves(run: Path, images: Images, home: Path, arxiv: str) -> None:
     environment = {"ZOO_HOME": str(home), "COLUMNS": "200"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_HOME", str(home))
-        result = CliRunner().invoke(app, ["export", str(run), "--name", "tiny"], env=environment)
+        result = CliRunner().invoke(
+            app, ["export", "run", str(run), "--name", "tiny"], env=environment
+        )
         assert result.exit_code == 0, result.output
         package = find_package("tiny")
         verify(package)

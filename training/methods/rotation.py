@@ -1,7 +1,7 @@
 """Rotation (Gidaris et al. 2018, arXiv:1803.07728): by which quarter turn was an image turned?
 
 The features that transfer best are not the last ones, which know the task too well (its table 1):
-export an earlier stage, `zoo export RUN --stage layer3`.
+export an earlier stage, `zoo export run RUN --stage layer3`.
 """
 
 from typing import Literal

@@ -5,8 +5,8 @@ Optimizer, batch and epochs are those of the authors' CIFAR-10 configuration
 published figure of this network. The paper's, a Network in Network of four blocks, reaches 91.16%
 with a convolutional classifier trained on its second block (arXiv:1803.07728, table 2); linear
 accuracy of a ResNet-18's last stage is expected well below that, and best from layer2 or layer3
-(`zoo export RUN --stage layer3`). Not run here: at 13 GFLOP an image (four turns), half an hour of
-an A100 at 30% of its peak (reckoned).
+(`zoo export run RUN --stage layer3`). Not run here: at 13 GFLOP an image (four turns), half an hour
+of an A100 at 30% of its peak (reckoned).
 
     zoo train rotation-r18-cifar10 --data cifar10.tar --out runs/rotation-r18-cifar10
 """

@@ -198,10 +198,18 @@ class TritonRuntime:
         request.outputs.add(name="embedding")
         request.raw_input_contents.append(np.ascontiguousarray(images).tobytes())
         answer = self._call(self._stub.ModelInfer, request, deadline)
-        (output,), (raw,) = answer.outputs, answer.raw_output_contents
-        if output.datatype != "FP32":
-            raise GoldenMismatchError(f"Triton at {self._url} answers in {output.datatype}")
-        return np.frombuffer(raw, np.float32).reshape(output.shape)
+        try:
+            (output,), (raw,) = answer.outputs, answer.raw_output_contents
+            if output.datatype != "FP32":
+                raise ValueError(f"it is in {output.datatype}, not FP32")
+            return np.frombuffer(raw, np.float32).reshape(output.shape)
+        except ValueError as error:
+            self._doubt()
+            raise GoldenMismatchError(
+                f"Triton at {self._url} answers for {manifest.reference} in a form that is not "
+                f"that of an embedding ({error}): is this the repository that zoo export triton "
+                "wrote?"
+            ) from error
 
     def _call(self, ask: Callable[..., Any], request: Any, deadline: float) -> Any:
         """One request; a failure of any kind ends the epoch."""

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.archives import LabelledFile, Unpacked, read_archive, to_learn_from
-from service.errors import InvalidInputError, ItemFailedError, TooLargeError
+from service.errors import InvalidInputError, TooLargeError
+from service.results import Results
 from tests.sources.files import JPEG, PNG, zipped
 
 
@@ -51,14 +52,39 @@ def test_what_systems_add_is_left_out_and_can_be_listed() -> None:
 
 
 def test_a_head_learns_from_train_and_from_what_has_no_split() -> None:
-    for split in ("train", ""):
-        file = LabelledFile("a/1.jpg", "a", split, PNG)
-        assert to_learn_from(file) == file
-    with pytest.raises(ItemFailedError, match="of the split 'val'"):
-        to_learn_from(LabelledFile("a/1.jpg", "a", "val", PNG))
+    def learned(*files: LabelledFile) -> list[str]:
+        return to_learn_from(Results.of(files)).in_order(
+            lambda _, file: file.path, lambda _, error: error.detail
+        )
+
+    plain = LabelledFile("a/1.jpg", "a", "", PNG)
+    assert learned(plain) == ["a/1.jpg"]
+    found = learned(LabelledFile("a/2.jpg", "a", "train", PNG), plain)
+    assert found[0] == "a/2.jpg"
+    assert "of no split, where others are" in found[1]
+    assert "of the split 'val'" in learned(LabelledFile("a/1.jpg", "a", "val", PNG))[0]
     for label in (None, ""):
-        with pytest.raises(ItemFailedError, match=r"'1\.jpg' has no label"):
-            to_learn_from(LabelledFile("1.jpg", label, "", PNG))
+        assert "'1.jpg' has no label" in learned(LabelledFile("1.jpg", label, "", PNG))[0]
+
+
+@pytest.mark.parametrize(
+    "stray", ["readme.txt", "photos/LICENSE", "p/notes/x.txt", "cover.png", "photos/cover.png"]
+)
+def test_a_stray_file_leaves_the_splits_what_they_are(stray: str) -> None:
+    tree = {
+        f"photos/{split}/{kind}/{i}.png": PNG
+        for split in ("train", "val")
+        for kind in ("cat", "dog")
+        for i in (0, 1)
+    }
+    tree[stray] = PNG if stray.endswith("png") else b"words"
+    found = read(zipped(tree))
+    splits = {file.path: file.split for file in found.files.values}
+    assert {p: s for p, s in splits.items() if p != stray} == {
+        p: p.split("/")[1] for p in tree if p != stray
+    }
+    learned = to_learn_from(found.files)
+    assert sorted(f.path for f in learned.values) == sorted(p for p in tree if "/train/" in p)
 
 
 @pytest.mark.parametrize(
