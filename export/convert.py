@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from export.build import write_encoder
-from export.checkpoints import map_tensors, open_checkpoint
-from export.checkpoints.layouts import MAPPING_VERSION
+from export.checkpoints import open_checkpoint
 from export.golden import stem_chart
 from zoo.catalog import CatalogEntry, CatalogSource
+from zoo.checkpoints import MAPPING_VERSION, map_tensors
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source
@@ -42,7 +42,8 @@ def convert(
         sources: for the provenance, with the digests of the files.
 
     Raises:
-        CheckpointError: a file is damaged, would run code, or holds another network.
+        CheckpointError: a file is damaged, holds objects that are not read, or is of another
+            network.
         PackageError: that version is installed already.
         GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
     """

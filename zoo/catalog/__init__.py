@@ -21,7 +21,7 @@ Format = Literal["tf-bundle", "torch", "safetensors"]
 """How the tensors are stored: which reader of `export.checkpoints` reads them."""
 
 Layout = Literal["google-simclr", "torchvision", "moco", "vissl", "swav", "mmselfsup"]
-"""How the tensors are named: which map of `export.checkpoints.layouts` converts them."""
+"""How the tensors are named: which map of `zoo.checkpoints.layouts` converts them."""
 
 DigestPrefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
 

@@ -1,4 +1,4 @@
-"""How each publisher names the tensors of a residual network, and the map to our names.
+"""How each publisher names the tensors of a network, and the map to our names.
 
 Ours are torchvision's. A checkpoint fits whole or not at all: every tensor that the network has is
 filled, with the shape it wants, and every tensor of the checkpoint's network is used or stands in
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from export.checkpoints.checkpoint import Checkpoint
+from zoo.checkpoints.checkpoint import Checkpoint
 from zoo.errors import CheckpointError
 
 MAPPING_VERSION = 1
@@ -78,6 +78,11 @@ def map_tensors(
         for name in checkpoint.shapes.keys() - set(theirs.values()):
             checkpoint.read(name)  # what is left out must be whole too
     tensors = {ours: _values(checkpoint, name, rules) for ours, name in theirs.items()}
+    for ours, values in tensors.items():
+        if ours.endswith("running_var") and (values < 0).any():
+            raise CheckpointError(
+                f"{checkpoint.origin}: {theirs[ours]!r} holds variances below zero"
+            )
     return Mapped(tensors, dropped)
 
 
@@ -118,6 +123,8 @@ def _values(checkpoint: Checkpoint, name: str, rules: Layout) -> npt.NDArray[np.
     if values.ndim == 4 and rules.kernels == "hwio":
         values = values.transpose(3, 2, 0, 1)
     result: npt.NDArray[np.float32] = np.require(values, np.float32, ("C", "W"))
+    if not np.isfinite(result).all():
+        raise CheckpointError(f"{checkpoint.origin}: {name!r} holds values that are no numbers")
     return result
 
 
