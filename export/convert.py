@@ -105,7 +105,8 @@ def read_encoder(
 
 def _golden_images(entry: CatalogEntry) -> Pixels:
     """Few: they run at every start, and the cost of one grows with the square of the width."""
-    photos = sample_squares(entry.input, count=max(1, 6 // entry.architecture.width**2))
+    width = getattr(entry.architecture, "width", 1)
+    photos = sample_squares(entry.input, count=max(1, 6 // width**2))
     return np.concatenate([photos, stem_chart(entry.input)[None]])
 
 

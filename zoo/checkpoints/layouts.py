@@ -1,8 +1,8 @@
 """How each publisher names the tensors of a network, and the map to our names.
 
-Ours are torchvision's. A checkpoint fits whole or not at all: every tensor that the network has is
-filled, with the shape it wants, and every tensor of the checkpoint's network is used or stands in
-the list of what is left out on purpose.
+Ours are torchvision's for residual networks and timm's for EfficientNet-Lite. A checkpoint fits
+whole or not at all: every tensor that the network has is filled, with the shape it wants, and every
+tensor of the checkpoint's network is used or stands in the list of what is left out on purpose.
 """
 
 import re
@@ -178,6 +178,30 @@ def _place(name: str) -> tuple[int, int, bool]:
     return int(match[1]), int(match[2]), match[3] is None
 
 
+def _efficientnet(names: Iterable[str]) -> dict[str, str]:
+    """The names of efficientnet-pytorch, which counts blocks through all stages."""
+    found, blocks = {}, dict[str, int]()
+    for name in names:
+        *block, module, leaf = name.rsplit(".", 2)
+        if not block:
+            found[name] = f"_{_OUTSIDE_BLOCKS[module]}.{leaf}"
+            continue
+        number = blocks.setdefault(block[0], len(blocks))
+        # A block without expansion begins with what is second in the others.
+        inside = _IN_FIRST_BLOCK if number == 0 else _IN_BLOCKS
+        found[name] = f"_blocks.{number}._{inside[module]}.{leaf}"
+    return found
+
+
+_OUTSIDE_BLOCKS = {"conv_stem": "conv_stem", "bn1": "bn0", "conv_head": "conv_head", "bn2": "bn1"}
+_IN_FIRST_BLOCK = {
+    "conv_dw": "depthwise_conv", "bn1": "bn1", "conv_pw": "project_conv", "bn2": "bn2",
+}  # fmt: skip
+_IN_BLOCKS = {
+    "conv_pw": "expand_conv", "bn1": "bn0", "conv_dw": "depthwise_conv", "bn2": "bn1",
+    "conv_pwl": "project_conv", "bn3": "bn2",
+}  # fmt: skip
+
 _COUNTERS = "*.num_batches_tracked"
 
 LAYOUTS: dict[str, Layout] = {
@@ -225,6 +249,9 @@ LAYOUTS: dict[str, Layout] = {
         roots=("state_dict/backbone.",),
         dropped=("neck.*", "head.*", "data_preprocessor.*", _COUNTERS),
         names=_same,
+    ),
+    "efficientnet-pytorch": Layout(
+        roots=("",), dropped=("_fc.weight", "_fc.bias", _COUNTERS), names=_efficientnet
     ),
 }
 """By the catalog's `layout`."""
