@@ -13,10 +13,10 @@ from torch import Tensor
 from export.build import write_encoder
 from export.checkpoints import open_checkpoint
 from export.golden import stem_chart
+from zoo.arrays import Pixels
 from zoo.catalog import CatalogEntry, CatalogSource
 from zoo.checkpoints import MAPPING_VERSION, map_tensors
 from zoo.encoders import ServedEncoder, load_weights
-from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
 from zoo.package_writer import About, attest

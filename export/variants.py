@@ -11,16 +11,16 @@ import numpy as np
 from export.precisions import Half, fold_norms, write_half, write_whole
 from export.samples import Samples
 from export.variant_cost import check_labelled, measure_cost
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import ServedEncoder, load_served
 from zoo.errors import PackageError
 from zoo.graphs.quantize import quantise
-from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
 from zoo.package_writer import file_entry, write_manifest
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
-from zoo.runtimes.golden import Floats
+from zoo.runtimes.openvino import check_bfloat16
 from zoo.store import find_package, new_package
 
 LEAST_CALIBRATION = 32
@@ -50,8 +50,11 @@ def export_variants(
     Raises:
         PackageError: the package is damaged, the samples are too few, or that version exists.
         GoldenMismatchError: a variant is too far from the reference to be of use.
-        RuntimeUnavailableError: OpenVINO, which runs bf16, is not installed.
+        RuntimeUnavailableError: bf16 cannot be proven here, for want of OpenVINO or of a
+            processor that has it.
     """
+    if "bf16" in precisions:
+        check_bfloat16()
     check_labelled(samples.labelled)
     if "int8" in precisions:
         _check_calibration(samples.calibration)
@@ -146,6 +149,6 @@ def _folded(package: Package) -> ServedEncoder:
     return served
 
 
-def _embed(runtime: Runtime, images: Pixels) -> Floats:
+def _embed(runtime: Runtime, images: Pixels) -> Vectors:
     batches = [images[start : start + 32] for start in range(0, len(images), 32)]
     return np.concatenate([runtime.embed(batch) for batch in batches])

@@ -9,16 +9,17 @@ import onnx
 from onnx.external_data_helper import load_external_data_for_model
 from safetensors.numpy import save_file
 
+from zoo.arrays import Pixels, Vectors
 from zoo.catalog import CatalogEntry, CatalogWheel
 from zoo.checkpoints import MAPPING_VERSION, Mapped, map_tensors, open_torch
 from zoo.errors import CheckpointError, InstalledError
 from zoo.graphs.efficientnet import PREFIX, lite0_graph
 from zoo.graphs.rewrite import refer_to_weights, write_graph
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Conversion, Layer, Manifest, Provenance, Source
 from zoo.package import Package, file_digest
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
-from zoo.runtimes.golden import Floats, Golden, write_golden
+from zoo.runtimes.golden import Golden, write_golden
 from zoo.runtimes.onnx import check_installed
 from zoo.sample_images import sample_squares
 from zoo.store import find_package, new_package
@@ -142,7 +143,7 @@ def _evenly_padded(model: onnx.ModelProto) -> onnx.ModelProto:
     return wrong
 
 
-def _run(model: onnx.ModelProto, images: Pixels, optimised: bool = True) -> Floats:
+def _run(model: onnx.ModelProto, images: Pixels, optimised: bool = True) -> Vectors:
     import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to install
 
     options = ort.SessionOptions()
@@ -153,5 +154,5 @@ def _run(model: onnx.ModelProto, images: Pixels, optimised: bool = True) -> Floa
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     (embeddings,) = session.run(["embedding"], {"images": images})
-    result: Floats = embeddings
+    result: Vectors = embeddings
     return result

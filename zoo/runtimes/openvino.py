@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.arrays import Pixels
 from zoo.errors import PackageError, RuntimeUnavailableError
-from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Device, Execution
@@ -47,18 +47,12 @@ def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
         RuntimeUnavailableError: OpenVINO is not installed, or the processor lacks bfloat16.
         PackageError: OpenVINO refuses the graph, or there is none of that precision.
     """
-    try:
-        import openvino  # noqa: PLC0415 - an extra of its own
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            "OpenVINO is not installed: pip install 'encoder-zoo[openvino]'"
-        ) from error
+    core = _core()
     rounds = execution.precision == "bf16"
+    if rounds:
+        check_bfloat16()
     rounded = rounds and "bf16" not in package.manifest.variants
     graph = package.graph if rounded else package.graph_of(execution.precision)
-    core = openvino.Core()
-    if rounds and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise RuntimeUnavailableError("this processor has no bfloat16 arithmetic: use fp32")
     settings = {
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all cores
         "INFERENCE_PRECISION_HINT": "bf16" if rounds else "f32",
@@ -71,6 +65,26 @@ def open_openvino(package: Package, execution: Execution) -> OpenVinoRuntime:
         raise PackageError(f"{graph}: OpenVINO refuses it ({error})") from error
     space = space_of(package.manifest, execution.precision, SALT)
     return OpenVinoRuntime(model.create_infer_request(), execution, space)
+
+
+def check_bfloat16() -> None:
+    """That this processor runs bf16.
+
+    Raises:
+        RuntimeUnavailableError: it has no bfloat16 arithmetic, or OpenVINO is not installed.
+    """
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise RuntimeUnavailableError("this processor has no bfloat16 arithmetic: use fp32")
+
+
+def _core() -> Any:
+    try:
+        import openvino  # noqa: PLC0415 - an extra of its own
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            "OpenVINO is not installed: pip install 'encoder-zoo[openvino]'"
+        ) from error
+    return openvino.Core()
 
 
 def devices() -> tuple[Device, ...]:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sources import Entry
 from tests.training.method_runs import assert_resumes_exactly, assert_same, packed, saved
 from training import methods
 from training.augment import Augmentation
-from training.data import Entry, Packed
+from training.data import Packed
 from training.loop import build, train
 from training.methods import METHODS, Batch, Method
 from training.methods.method import Definition, Tensors

@@ -5,7 +5,9 @@ import os
 import pickle
 import sys
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,7 +165,7 @@ def test_any_program_is_harmless(path, steps):
         ):
             events.append(event)
 
-    events = []
+    events: list[str] = []
     _watchers.append(forbid)
     try:
         head = b"".join(pickle.dumps(v, 2) for v in (0x1950A86A20F9469CFC6C, 1001))
@@ -264,7 +266,7 @@ STORAGE = torch.storage.TypedStorage(
     wrap_storage=WHOLE_TENSOR.untyped_storage(), dtype=torch.float32, _internal=True
 )
 
-_watchers = []
+_watchers: list[Callable[[str, Any], None]] = []
 
 
 def _watch(event, arguments):

@@ -36,8 +36,8 @@ def theirs(timm):
     network = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.running_mean, std=0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+            torch.nn.init.normal_(module.get_buffer("running_mean"), std=0.1)
+            torch.nn.init.uniform_(module.get_buffer("running_var"), 0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.1)
     return network

@@ -2,6 +2,7 @@
 
 import pytest
 
+from zoo.architectures import ResNetArchitecture
 from zoo.catalog import FOLDER, CatalogFile, find, load_catalog, search
 from zoo.errors import UnknownModelError
 from zoo.manifest import split_reference
@@ -50,10 +51,11 @@ def test_every_known_checkpoint_is_listed():
         "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
         "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
     }  # fmt: skip
+    networks = [e.architecture for e in RESNETS.values() if e.method == "simclr-v2"]
     second = {
-        (e.architecture.depth, e.architecture.width, e.architecture.selective_kernels)
-        for e in RESNETS.values()
-        if e.method == "simclr-v2"
+        (n.depth, n.width, n.selective_kernels)
+        for n in networks
+        if isinstance(n, ResNetArchitecture)
     }
     small = {(d, w, sk) for d in (50, 101, 152) for w in (1, 2) for sk in (False, True)}
     assert second == small | {(152, 3, True)}
