@@ -1,55 +1,30 @@
 """Pickles of `torch.save`, read as data: no import, no call, nothing of them is run.
 
 A pickle is a program for a small stack machine. This one knows the instructions that build numbers,
-text, lists and dictionaries. Of all names in a pickle it knows those of `_CALLS`, for which
-functions of this module stand, and of types; any other instruction or name is refused. It reads no
+text, lists and dictionaries. Of all names in a pickle it knows those of `names.CALLS`, for which
+functions of ours stand, and of types; any other instruction or name is refused. It reads no
 more of a pickle's claims than the file has bytes.
 """
 
 import pickletools
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from zoo.checkpoints.names import (
+    CALLS,
+    CORE,
+    TYPES,
+    Array,
+    Named,
+    RefusedError,
+    Storage,
+    checked_key,
+    is_count,
+)
 
 _MAX_STEPS = 5_000_000  # instructions; the largest known checkpoints have some hundred thousand
-
-
-class RefusedError(ValueError):
-    """A pickle that holds what is not read; the message names it."""
-
-
-@dataclass(frozen=True)
-class Storage:
-    """A flat array that lies elsewhere in the file: `count` values, known by `key`.
-
-    kind: PyTorch's name of its type, such as `FloatStorage`.
-    """
-
-    kind: str
-    key: str
-    count: int
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor: values of a storage, from `offset` on, `strides` apart. All are counted in values;
-    checked only when it is read."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Named:
-    """A name of the pickle that stands for a function or a type: it is never looked up."""
-
-    name: str
 
 
 def read_pickle(file: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
@@ -118,16 +93,16 @@ class _Machine:
         self.memo[place] = self.stack[-1]
 
     def name(self, module: str, name: str) -> None:
-        full = f"{module.replace('__builtin__', 'builtins')}.{name}".replace("numpy._core", _CORE)
-        if full not in _CALLS and not _TYPES.fullmatch(full):
+        full = f"{module.replace('__builtin__', 'builtins')}.{name}".replace("numpy._core", CORE)
+        if full not in CALLS and not TYPES.fullmatch(full):
             raise RefusedError(full)
         self.stack.append(Named(full))
 
     def call(self) -> None:
         function, arguments = self.pop(2)
-        if not isinstance(function, Named) or function.name not in _CALLS:
+        if not isinstance(function, Named) or function.name not in CALLS:
             raise RefusedError(function.name if isinstance(function, Named) else "a call")
-        self.stack.append(_CALLS[function.name](*arguments))
+        self.stack.append(CALLS[function.name](*arguments))
 
     def load_persistent(self) -> None:
         (identity,) = self.pop(1)
@@ -137,7 +112,7 @@ class _Machine:
         # The seventh part of older files is a storage that is a part of another.
         if not isinstance(kind, Named) or view not in ([], [None]):
             raise RefusedError("a storage that is part of another")
-        if not isinstance(key, str) or not _is_count(count):
+        if not isinstance(key, str) or not is_count(count):
             raise ValueError("a storage without a key or a size")
         storage = Storage(kind.name.removeprefix("torch."), key, count)
         if self.storages.setdefault(key, storage) != storage:
@@ -164,7 +139,7 @@ class _Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise TypeError("items of what is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_key(key)] = value
+            target[checked_key(key)] = value
 
     def extend(self, values: Sequence[Any]) -> None:
         (target,) = self.stack[-1:]
@@ -172,109 +147,6 @@ class _Machine:
             raise TypeError("values of what is no list")
         target.extend(values)
 
-
-class Array:
-    """A NumPy array; `values` are set by the instruction that comes after the one that makes it."""
-
-    values: npt.NDArray[Any]
-
-    def fill(
-        self, version: int, shape: tuple[int, ...], dtype: Any, fortran: bool, data: bytes
-    ) -> None:
-        """Set the values, from the state that NumPy stores."""
-        if version != 1 or not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
-            raise RefusedError("a NumPy array of objects")
-        flat = np.frombuffer(data, dtype)
-        self.values = flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _key(key: Any) -> Any:
-    # A tuple in tuples without end would overflow the stack of the interpreter when it is hashed.
-    if key is None or isinstance(key, str | int | float | bytes):
-        return key
-    if isinstance(key, tuple) and all(isinstance(part, str | int | float) for part in key):
-        return key
-    raise RefusedError(f"a key that is a {type(key).__name__}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 48
-
-
-def _counts(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or len(values) > 32 or not all(map(_is_count, values)):
-        raise ValueError("sizes that are no sizes")
-    return values
-
-
-def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
-    (offset,), shape, strides = _counts((offset,)), _counts(shape), _counts(strides)
-    if not isinstance(storage, Storage) or len(shape) != len(strides):
-        raise ValueError("a tensor without a storage")
-    return View(storage, offset, shape, strides)
-
-
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-def _dictionary(items: Any = ()) -> dict[Any, Any]:
-    pairs = items.items() if isinstance(items, dict) else items
-    return {_key(key): value for key, value in pairs}
-
-
-def _members(values: Any = ()) -> tuple[Any, ...]:
-    return tuple(values)
-
-
-def _no_bytes() -> bytes:
-    return b""
-
-
-def _encoded(text: Any, encoding: Any) -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedError(f"text in {encoding!r}")
-    return text.encode("latin-1")
-
-
-def _dtype(name: Any, *_: Any) -> "np.dtype[Any]":
-    if not isinstance(name, str) or name not in _DTYPES:
-        raise RefusedError(f"NumPy values of type {name!r}")
-    return np.dtype(name)
-
-
-def _scalar(dtype: Any, data: Any = b"") -> Any:
-    if not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
-        raise RefusedError("a NumPy scalar of objects")
-    (value,) = np.frombuffer(data, dtype)
-    return value
-
-
-def _array(*_: Any) -> Array:
-    return Array()
-
-
-_CORE = "numpy.core"
-
-_DTYPES = {f"{kind}{size}" for kind in "iuf" for size in (2, 4, 8)} | {"b1", "i1", "u1"}
-
-_CALLS: Mapping[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _dictionary,
-    "collections.Counter": _dictionary,  # in the state of learning rate schedules
-    "builtins.set": _members,
-    "builtins.bytes": _no_bytes,
-    "torch.Size": _members,
-    "torch.device": _members,
-    "torch._utils._rebuild_tensor": _view,
-    "torch._utils._rebuild_tensor_v2": _view,
-    "torch._utils._rebuild_parameter": _parameter,
-    "_codecs.encode": _encoded,
-    "numpy.dtype": _dtype,
-    f"{_CORE}.multiarray.scalar": _scalar,
-    f"{_CORE}.multiarray._reconstruct": _array,
-}
-_TYPES = re.compile(r"numpy\.ndarray|torch\.(\w+Storage|(u?int|b?float|complex)\d+\w*|bool)")
-"""Names that stand in arguments alone."""
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 

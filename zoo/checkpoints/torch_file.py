@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.checkpoints.checkpoint import Checkpoint
-from zoo.checkpoints.pickles import Array, RefusedError, Storage, View, read_pickle
+from zoo.checkpoints.names import Array, RefusedError, Storage, View
+from zoo.checkpoints.pickles import read_pickle
 from zoo.errors import CheckpointError
 
 _MAX_DEPTH = 16
