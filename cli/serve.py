@@ -31,13 +31,13 @@ def serve(
 
     from service.server import serve as run  # noqa: PLC0415
     from service.settings import Settings  # noqa: PLC0415
-    from zoo.store import find_package  # noqa: PLC0415
+    from zoo.on_demand import find_or_make  # noqa: PLC0415
 
     with known_errors(ValidationError):
         settings = Settings(models=tuple(model)) if model else Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     for name in settings.models:
-        find_package(name)  # a wrong name is reported before anything starts
+        find_or_make(name)  # a wrong name is reported before anything starts
     try:
         run(settings, host, port, on_ready=lambda: _hint(host, port))
     except SystemExit as stop:  # the log has said why; uvicorn's own code means nothing here

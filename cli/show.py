@@ -1,6 +1,6 @@
 """`zoo show`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +65,7 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
         "state": "not installed: zoo pull " + entry.name,
         "conversion": "verified" if entry.verified else "unverified: no test has proven it",
         "method": entry.method,
-        "network": f"{network.family} {network.depth}, width {network.width}, {network.stem} stem",
+        "network": network.summary,
         "embedding": f"{entry.dim} values",
         "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
         "preprocessing": entry.preprocessing,
@@ -73,15 +73,20 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
         "licence": f"code {entry.code_licence}; weights: {entry.weights_licence}"
         + (" (not for commercial use: --accept-licence)" if entry.non_commercial else ""),
         "cite": entry.citation,
-        "sources": "\n".join(
-            f"{file.url} ({_size(file.size)}, {source.format})"
-            for source in entry.sources
-            for file in source.files
-        ),
+        "sources": "\n".join(_sources(entry)),
     }
     stdout().print(entry.reference, style="bold")
     _print_facts(facts)
     _print_metrics(entry.published)
+
+
+def _sources(entry: "CatalogEntry") -> Iterator[str]:
+    for source in entry.sources:
+        for file in source.files:
+            yield f"{file.url} ({_size(file.size)}, {source.format})"
+    if wheel := entry.wheel:
+        yield f"the wheel {wheel.name} {wheel.version} ({_size(wheel.size)})"
+        yield from wheel.chain
 
 
 def _size(count: int | None) -> str:

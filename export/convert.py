@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.build import About, attest, write_encoder
-from export.checkpoints import map_tensors, open_checkpoint
-from export.checkpoints.layouts import MAPPING_VERSION
-from export.golden import sample_squares, stem_chart
+from export.build import write_encoder
+from export.checkpoints import open_checkpoint
+from export.golden import stem_chart
 from zoo.arrays import Pixels
 from zoo.catalog import CatalogEntry, CatalogSource
+from zoo.checkpoints import MAPPING_VERSION, map_tensors
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
+from zoo.package_writer import About, attest
+from zoo.sample_images import sample_squares
 from zoo.store import find_package, new_package
 
 _LAYER = Layer(stages=("layer4",))
@@ -40,7 +42,8 @@ def convert(
         sources: for the provenance, with the digests of the files.
 
     Raises:
-        CheckpointError: a file is damaged, would run code, or holds another network.
+        CheckpointError: a file is damaged, holds objects that are not read, or is of another
+            network.
         PackageError: that version is installed already.
         GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
     """
@@ -102,7 +105,8 @@ def read_encoder(
 
 def _golden_images(entry: CatalogEntry) -> Pixels:
     """Few: they run at every start, and the cost of one grows with the square of the width."""
-    photos = sample_squares(entry.input, count=max(1, 6 // entry.architecture.width**2))
+    width = getattr(entry.architecture, "width", 1)
+    photos = sample_squares(entry.input, count=max(1, 6 // width**2))
     return np.concatenate([photos, stem_chart(entry.input)[None]])
 
 

@@ -4,32 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 from zoo.arrays import Pixels
 from zoo.encoders import SameMaxPool, ServedEncoder
-from zoo.images import InputBlock, Photo, square
+from zoo.images import InputBlock
 from zoo.runtimes import Golden
-
-
-def sample_squares(block: InputBlock, count: int = 16) -> Pixels:
-    """Squares of many sizes cut from scikit-learn's two sample photos (CC BY 2.0), at fixed places.
-
-    uint8 (count, size, size, 3).
-    """
-    rng = np.random.default_rng(0)
-    photos = [Image.fromarray(image) for image in load_sample_images().images]
-    squares = []
-    for number in range(count):
-        photo = photos[number % len(photos)]
-        side = int(rng.integers(min(photo.size) // 6, min(photo.size)))
-        left = int(rng.integers(photo.size[0] - side))
-        top = int(rng.integers(photo.size[1] - side))
-        crop = photo.crop((left, top, left + side, top + side))
-        squares.append(square(Photo(crop, orientation=1), block))
-    return np.stack(squares)
 
 
 def stem_chart(block: InputBlock) -> Pixels:
@@ -49,7 +29,8 @@ def golden_vectors(served: ServedEncoder, images: Pixels) -> Golden:
     """The reference embeddings of `images`, and those that likely mistakes would give."""
     batch = torch.from_numpy(images)
     controls = {name: run(served, batch).numpy() for name, run in _MISTAKES.items()}
-    if not isinstance(served.encoder.maxpool, nn.Identity):
+    pool = getattr(served.encoder, "maxpool", None)
+    if pool is not None and not isinstance(pool, nn.Identity):
         controls["stem-pooling"] = _other_pooling(served, batch).numpy()
     return Golden(images, served(batch).numpy(), controls)
 
@@ -82,7 +63,7 @@ _MISTAKES: dict[str, Callable[[ServedEncoder, Tensor], Tensor]] = {
 
 def _other_pooling(served: ServedEncoder, batch: Tensor) -> Tensor:
     """The stem's max-pool padded as the other framework does it."""
-    right: nn.Module = served.encoder.maxpool
+    right = served.encoder.get_submodule("maxpool")
     other = (
         nn.MaxPool2d(3, 2, 1)
         if isinstance(right, SameMaxPool)

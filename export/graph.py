@@ -10,12 +10,9 @@ from onnxscript import ir, optimizer
 from torch import Tensor
 
 from zoo.encoders import ServedEncoder
-from zoo.graphs.rewrite import cast_halves, strip, write_graph
+from zoo.graphs.rewrite import OPSET, cast_halves, strip, write_graph
 from zoo.manifest import WEIGHTS
 from zoo.space import tensor_layout
-
-OPSET = 22
-"""The first in which convolutions take bfloat16. Triton's containers read up to 23."""
 
 
 def halved(served: ServedEncoder) -> dict[str, Tensor]:

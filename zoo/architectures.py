@@ -1,6 +1,6 @@
 """What defines a network, as data: read without PyTorch, built by `zoo.encoders`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -98,7 +98,58 @@ class CPCArchitecture(BaseModel):
         return max(0, (size - self.patch) // self.stride + 1)
 
 
-Architecture = Annotated[ResNetArchitecture | CPCArchitecture, Field(discriminator="family")]
+class EfficientNetLiteArchitecture(BaseModel):
+    """EfficientNet-Lite0: EfficientNet-B0 (Tan and Le 2019, arXiv:1905.11946) for small devices.
+
+    No squeeze-and-excitation, ReLU6 in place of swish, TensorFlow's SAME padding. The one stage
+    that is served, `layer4`, is behind the 1x1 convolution of the head.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["efficientnet-lite"]
+    scale: Literal["lite0"] = "lite0"
+
+    @property
+    def last_stage(self) -> Stage:
+        """The only stage that is served."""
+        return "layer4"
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for cards and lists."""
+        return f"efficientnet-{self.scale}"
+
+
+Architecture = Annotated[
+    ResNetArchitecture | CPCArchitecture | EfficientNetLiteArchitecture,
+    Field(discriminator="family"),
+]
+
+
+class MobileStage(NamedTuple):
+    """Mobile inverted bottlenecks of one shape; the first of them has the stride."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+LITE0_STEM, LITE0_HEAD, LITE0_EPSILON = 32, 1280, 1e-3
+"""Channels of the first and the last convolution, and the epsilon of all norms."""
+
+LITE0_STAGES = (
+    MobileStage(blocks=1, kernel=3, stride=1, expansion=1, channels=16),
+    MobileStage(blocks=2, kernel=3, stride=2, expansion=6, channels=24),
+    MobileStage(blocks=2, kernel=5, stride=2, expansion=6, channels=40),
+    MobileStage(blocks=3, kernel=3, stride=2, expansion=6, channels=80),
+    MobileStage(blocks=3, kernel=5, stride=1, expansion=6, channels=112),
+    MobileStage(blocks=4, kernel=5, stride=2, expansion=6, channels=192),
+    MobileStage(blocks=1, kernel=3, stride=1, expansion=6, channels=320),
+)
+"""EfficientNet-Lite0's, as in Google's efficientnet_lite_builder.py."""
 
 
 RESNET_18 = (
@@ -117,3 +168,9 @@ RESNET_101 = (
 
 RESNET_161 = (*RESNET_101[:2], Stack(blocks=46, channels=4096, bottleneck=512))
 """The same with CPC v2's third stack (arXiv:1905.09272, section 4.1)."""
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's SAME padding of a side of `size` values: before it and after it."""
+    total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+    return total // 2, total - total // 2

@@ -119,7 +119,11 @@ class Metric(_Block):
 
 
 class Parity(_Block):
-    """Agreement of a variant with the reference (PyTorch, float32) on the golden images."""
+    """Agreement of a variant with the reference on the golden images.
+
+    The reference computes in float32 and is not optimised: PyTorch, or ONNX Runtime where the
+    package was made without PyTorch.
+    """
 
     cosine_min: float
     cosine_mean: float

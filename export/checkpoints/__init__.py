@@ -1,10 +1,8 @@
-"""Checkpoints that others published: reading them, and mapping their tensors to our names.
+"""Checkpoints that others published, in any of the formats of the catalog.
 
-Nothing in a file is trusted: no code of it runs, and what does not fit is refused by name.
+Nothing in a file is trusted: no code of it runs.
 """
 
-from export.checkpoints.checkpoint import Checkpoint
-from export.checkpoints.layouts import Mapped, map_tensors
 from export.checkpoints.reading import open_checkpoint
 
-__all__ = ["Checkpoint", "Mapped", "map_tensors", "open_checkpoint"]
+__all__ = ["open_checkpoint"]

@@ -5,10 +5,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from export.checkpoints.archive import unpack
-from export.checkpoints.checkpoint import Checkpoint
 from export.checkpoints.safetensors_file import open_safetensors
 from export.checkpoints.tf_bundle import open_bundle
-from export.checkpoints.torch_file import open_torch
+from zoo.checkpoints import Checkpoint, open_torch
 from zoo.errors import CheckpointError
 
 
@@ -21,7 +20,8 @@ def open_checkpoint(format: str, files: Mapping[str, Path], work: Path) -> Check
         work: a folder for what is unpacked; it must outlive the checkpoint.
 
     Raises:
-        CheckpointError: a file is damaged, incomplete, of another format, or would run code.
+        CheckpointError: a file is damaged, incomplete, of another format, or holds objects that
+            are not read.
     """
     files = _unpacked(files, work)
     if format == "tf-bundle":

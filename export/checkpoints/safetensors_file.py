@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from export.checkpoints.checkpoint import Checkpoint
+from zoo.checkpoints import Checkpoint
 from zoo.errors import CheckpointError
 
 

@@ -16,7 +16,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from export.checkpoints.checkpoint import Checkpoint
+from zoo.checkpoints import Checkpoint
 from zoo.errors import CheckpointError
 
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")

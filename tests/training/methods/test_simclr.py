@@ -53,4 +53,4 @@ def test_any_encoder_will_do(crops) -> None:
     assert isinstance(method, SimCLR)
     views = method.views(batch(torch.from_numpy(crops(4, 20)), 16))
     method(views).backward()
-    assert method.encoder.conv1.weight.grad is not None
+    assert method.encoder.get_parameter("conv1.weight").grad is not None

@@ -2,11 +2,13 @@
 
 import pytest
 
+from zoo.architectures import ResNetArchitecture
 from zoo.catalog import FOLDER, CatalogFile, find, load_catalog, search
 from zoo.errors import UnknownModelError
 from zoo.manifest import split_reference
 
 ENTRIES = {entry.name: entry for entry in load_catalog()}
+RESNETS = {name: entry for name, entry in ENTRIES.items() if entry.sources}
 
 
 def test_every_file_is_the_entry_it_is_named_after():
@@ -17,14 +19,19 @@ def test_every_file_is_the_entry_it_is_named_after():
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_agrees_with_itself(entry):
     assert split_reference(entry.reference) == (entry.name, entry.version)
+    assert entry.non_commercial == ("NC" in entry.weights_licence)
+    assert entry.published
+    assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
+
+
+@pytest.mark.parametrize("entry", RESNETS.values(), ids=RESNETS)
+def test_a_residual_network_reads_as_its_publisher_trained_it(entry):
     network = entry.architecture
     assert entry.dim == 64 * 8 * network.width * (4 if network.depth >= 50 else 1)
-    assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
     # Whatever Google trained reads [0, 1] and pools as TensorFlow does; the others are PyTorch's.
     google = entry.sources[0].layout == "google-simclr"
     assert network.stem.endswith("-same") == google
     assert (entry.input.mean == (0, 0, 0)) == google
-    assert entry.non_commercial == ("NC" in entry.weights_licence)
     for source in entry.sources:
         endings = [file.name.rpartition(".")[2] for file in source.files]
         if source.format == "tf-bundle":
@@ -44,10 +51,11 @@ def test_every_known_checkpoint_is_listed():
         "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
         "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
     }  # fmt: skip
+    networks = [e.architecture for e in RESNETS.values() if e.method == "simclr-v2"]
     second = {
-        (e.architecture.depth, e.architecture.width, e.architecture.selective_kernels)
-        for e in ENTRIES.values()
-        if e.method == "simclr-v2"
+        (n.depth, n.width, n.selective_kernels)
+        for n in networks
+        if isinstance(n, ResNetArchitecture)
     }
     small = {(d, w, sk) for d in (50, 101, 152) for w in (1, 2) for sk in (False, True)}
     assert second == small | {(152, 3, True)}

@@ -1,8 +1,8 @@
-"""How each publisher names the tensors of a residual network, and the map to our names.
+"""How each publisher names the tensors of a network, and the map to our names.
 
-Ours are torchvision's. A checkpoint fits whole or not at all: every tensor that the network has is
-filled, with the shape it wants, and every tensor of the checkpoint's network is used or stands in
-the list of what is left out on purpose.
+Ours are torchvision's for residual networks and timm's for EfficientNet-Lite. A checkpoint fits
+whole or not at all: every tensor that the network has is filled, with the shape it wants, and every
+tensor of the checkpoint's network is used or stands in the list of what is left out on purpose.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from export.checkpoints.checkpoint import Checkpoint
+from zoo.checkpoints.checkpoint import Checkpoint
 from zoo.errors import CheckpointError
 
 MAPPING_VERSION = 1
@@ -78,6 +78,11 @@ def map_tensors(
         for name in checkpoint.shapes.keys() - set(theirs.values()):
             checkpoint.read(name)  # what is left out must be whole too
     tensors = {ours: _values(checkpoint, name, rules) for ours, name in theirs.items()}
+    for ours, values in tensors.items():
+        if ours.endswith("running_var") and (values < 0).any():
+            raise CheckpointError(
+                f"{checkpoint.origin}: {theirs[ours]!r} holds variances below zero"
+            )
     return Mapped(tensors, dropped)
 
 
@@ -118,6 +123,8 @@ def _values(checkpoint: Checkpoint, name: str, rules: Layout) -> npt.NDArray[np.
     if values.ndim == 4 and rules.kernels == "hwio":
         values = values.transpose(3, 2, 0, 1)
     result: npt.NDArray[np.float32] = np.require(values, np.float32, ("C", "W"))
+    if not np.isfinite(result).all():
+        raise CheckpointError(f"{checkpoint.origin}: {name!r} holds values that are no numbers")
     return result
 
 
@@ -171,6 +178,30 @@ def _place(name: str) -> tuple[int, int, bool]:
     return int(match[1]), int(match[2]), match[3] is None
 
 
+def _efficientnet(names: Iterable[str]) -> dict[str, str]:
+    """The names of efficientnet-pytorch, which counts blocks through all stages."""
+    found, blocks = {}, dict[str, int]()
+    for name in names:
+        *block, module, leaf = name.rsplit(".", 2)
+        if not block:
+            found[name] = f"_{_OUTSIDE_BLOCKS[module]}.{leaf}"
+            continue
+        number = blocks.setdefault(block[0], len(blocks))
+        # A block without expansion begins with what is second in the others.
+        inside = _IN_FIRST_BLOCK if number == 0 else _IN_BLOCKS
+        found[name] = f"_blocks.{number}._{inside[module]}.{leaf}"
+    return found
+
+
+_OUTSIDE_BLOCKS = {"conv_stem": "conv_stem", "bn1": "bn0", "conv_head": "conv_head", "bn2": "bn1"}
+_IN_FIRST_BLOCK = {
+    "conv_dw": "depthwise_conv", "bn1": "bn1", "conv_pw": "project_conv", "bn2": "bn2",
+}  # fmt: skip
+_IN_BLOCKS = {
+    "conv_pw": "expand_conv", "bn1": "bn0", "conv_dw": "depthwise_conv", "bn2": "bn1",
+    "conv_pwl": "project_conv", "bn3": "bn2",
+}  # fmt: skip
+
 _COUNTERS = "*.num_batches_tracked"
 
 LAYOUTS: dict[str, Layout] = {
@@ -218,6 +249,9 @@ LAYOUTS: dict[str, Layout] = {
         roots=("state_dict/backbone.",),
         dropped=("neck.*", "head.*", "data_preprocessor.*", _COUNTERS),
         names=_same,
+    ),
+    "efficientnet-pytorch": Layout(
+        roots=("",), dropped=("_fc.weight", "_fc.bias", _COUNTERS), names=_efficientnet
     ),
 }
 """By the catalog's `layout`."""

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from export.checkpoints import Checkpoint, map_tensors
-from export.checkpoints.layouts import LAYOUTS
 from tests.foreign import google_tensors
 from zoo.architectures import ResNetArchitecture
 from zoo.catalog import load_catalog
+from zoo.checkpoints import Checkpoint, map_tensors
+from zoo.checkpoints.layouts import LAYOUTS
 from zoo.encoders import build_resnet
 from zoo.errors import CheckpointError
 
@@ -41,7 +41,8 @@ def small(prefix, **more):
 
 
 def test_every_layout_of_the_catalog_has_a_map():
-    assert {s.layout for e in load_catalog() for s in e.sources} == set(LAYOUTS)
+    used = [s.layout for e in load_catalog() for s in (*e.sources, e.wheel) if s]
+    assert set(used) == set(LAYOUTS)
 
 
 def test_googles_numbers_count_a_blocks_shortcut_first():
@@ -161,3 +162,19 @@ def test_kernels_that_are_transposed_do_not_fit():
     tensors = small("", conv1__weight=np.ones((2, 1, 3, 4), np.float32))
     with pytest.raises(CheckpointError, match=r"conv1\.weight"):
         map_tensors(checkpoint_of(tensors), "torchvision", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("conv1.weight", np.nan, "holds values that are no numbers"),
+        ("bn1.running_mean", -np.inf, "holds values that are no numbers"),
+        ("layer1.0.bn1.running_var", -1e-9, "holds variances below zero"),
+    ],
+)
+def test_a_tensor_that_no_training_gives_is_named(name, value, says):
+    tensors = {n: np.ones(s, np.float32) for n, s in shapes_of(depth=18).items()}
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[-1] = value
+    with pytest.raises(CheckpointError, match=f"some.ckpt: '{name}' {says}"):
+        map_tensors(checkpoint_of(tensors), "torchvision", shapes_of(depth=18))

@@ -77,7 +77,10 @@ def _parity(m: Manifest) -> str:
     if not rows:
         return ""
     head = ("variant", "cosine min", "cosine mean", "max relative error")
-    text = f"Against PyTorch on the golden images; from {m.tolerance:g} on a variant mixes with it."
+    text = (
+        "Against the reference on the golden images; "
+        f"from {m.tolerance:g} on a variant mixes with it."
+    )
     return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
 
 
@@ -129,7 +132,7 @@ def _provenance(m: Manifest) -> str:
     p = m.provenance
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
-        f"## Provenance\n\n{_table(('data', 'images', 'terms'), rows)}\n\n"
+        f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
         f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
         f"{_conversion(p.conversion)}\n\n{p.citation}."
     )
