@@ -87,7 +87,6 @@ def evaluate(
     Example: [bold]zoo evaluate runs/first --data labelled/ --protocol knn --protocol linear[/bold]
     """
     need("train")
-    from export.build import record_metrics  # noqa: PLC0415
     from sources import DataError  # noqa: PLC0415
     from training.evaluation import (  # noqa: PLC0415
         Options,
@@ -101,6 +100,7 @@ def evaluate(
     from training.evaluation.models import device  # noqa: PLC0415
     from training.evaluation.picture import draw  # noqa: PLC0415
     from zoo.package import Package  # noqa: PLC0415
+    from zoo.packaging import record_metrics  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
     protocols = list(dict.fromkeys(protocol or ["few-label"]))

@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.build import About, attest, write_encoder
+from export.build import write_encoder
 from export.checkpoints import map_tensors, open_checkpoint
 from export.checkpoints.layouts import MAPPING_VERSION
-from export.golden import sample_squares, stem_chart
+from export.golden import stem_chart
 from zoo.catalog import CatalogEntry, CatalogSource
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
+from zoo.packaging import About, attest
+from zoo.sample_photos import sample_squares
 from zoo.store import find_package, new_package
 
 _LAYER = Layer(stages=("layer4",))

@@ -4,31 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 from zoo.encoders import SameMaxPool, ServedEncoder
-from zoo.images import InputBlock, Photo, Pixels, square
+from zoo.images import InputBlock, Pixels
 from zoo.runtimes import Golden
-
-
-def sample_squares(block: InputBlock, count: int = 16) -> Pixels:
-    """Squares of many sizes cut from scikit-learn's two sample photos (CC BY 2.0), at fixed places.
-
-    uint8 (count, size, size, 3).
-    """
-    rng = np.random.default_rng(0)
-    photos = [Image.fromarray(image) for image in load_sample_images().images]
-    squares = []
-    for number in range(count):
-        photo = photos[number % len(photos)]
-        side = int(rng.integers(min(photo.size) // 6, min(photo.size)))
-        left = int(rng.integers(photo.size[0] - side))
-        top = int(rng.integers(photo.size[1] - side))
-        crop = photo.crop((left, top, left + side, top + side))
-        squares.append(square(Photo(crop, orientation=1), block))
-    return np.stack(squares)
 
 
 def stem_chart(block: InputBlock) -> Pixels:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.build import About, attest, write_encoder
-from export.golden import sample_squares
+from export.build import write_encoder
 from export.graph import halved
 from zoo.encoders import (
     STAGES,
@@ -28,6 +27,8 @@ from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer, Provenance, Source
 from zoo.package import Package
+from zoo.packaging import About, attest
+from zoo.sample_photos import sample_squares
 from zoo.store import find_package, new_package
 
 TRAINING = "training.json"

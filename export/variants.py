@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from export.build import file_entry, write_manifest
 from export.precisions import Half, fold_norms, write_half, write_whole
 from export.samples import Samples
 from export.variant_cost import check_labelled, measure_cost
@@ -18,6 +17,7 @@ from zoo.graphs.quantize import quantise
 from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
+from zoo.packaging import file_entry, write_manifest
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
 from zoo.runtimes.golden import Floats

@@ -8,7 +8,6 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from export.build import record_metrics
 from export.package import Serving, export_run
 from tests.runs import write_run
 from zoo.encoders import load_served
@@ -16,6 +15,7 @@ from zoo.errors import GoldenMismatchError, PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import WEIGHTS, Layer, Metric
 from zoo.package import Package, read_package, verify
+from zoo.packaging import record_metrics
 from zoo.runtimes import open_runtime, read_golden
 from zoo.store import find_package
 

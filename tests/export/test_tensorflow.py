@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from export.convert import convert
-from export.golden import sample_squares, stem_chart
+from export.golden import stem_chart
 from zoo.catalog import find
 from zoo.encoders import load_served
 from zoo.runtimes import open_runtime
 from zoo.runtimes.golden import agreement
+from zoo.sample_photos import sample_squares
 
 PYTHON = "ZOO_TEST_TENSORFLOW"
 """Names the Python of an environment with tensorflow-cpu, which has no place in ours."""

@@ -14,7 +14,6 @@ from google.protobuf import text_format
 from sklearn.neighbors import NearestNeighbors
 from tritonclient.grpc import model_config_pb2
 
-from export.build import write_manifest
 from export.precisions import fold_norms, write_whole
 from export.triton import Serving, write_repository
 from export.variant_cost import Labelled, check_labelled, measure_cost
@@ -24,6 +23,7 @@ from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
 from zoo.graphs.quantize import _quantise, _run, quantise
 from zoo.package import Package, read_package, verify
+from zoo.packaging import write_manifest
 from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
 from zoo.runtimes.onnx import devices
