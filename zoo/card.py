@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from zoo.manifest import Conversion, Manifest, Metric
+from zoo.architectures import OnnxGraph
+from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
 
 
 def render_card(manifest: Manifest) -> str:
@@ -26,16 +27,22 @@ def render_card(manifest: Manifest) -> str:
 
 
 def _summary(m: Manifest) -> str:
-    stages = " and ".join(", ".join(m.layer.stages).rsplit(", ", 1))
-    average = f"{m.layer.grid} x {m.layer.grid} averages of" if m.layer.grid > 1 else "average of"
-    steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
     share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
         f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
-        f"{m.dim} values an image: the {average} {stages}{steps}. Input: the {share} centre "
+        f"{m.dim} values an image: {_layer(m.layer)}. Input: the {share} centre "
         f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
         f"Space `{m.space}`."
     )
+
+
+def _layer(layer: Layer | OutputLayer) -> str:
+    if isinstance(layer, OutputLayer):
+        return layer.summary
+    stages = " and ".join(", ".join(layer.stages).rsplit(", ", 1))
+    average = f"{layer.grid} x {layer.grid} averages of" if layer.grid > 1 else "average of"
+    steps = f", then {', '.join(layer.steps)}" if layer.steps else ""
+    return f"the {average} {stages}{steps}"
 
 
 def _figures(metrics: Iterable[Metric]) -> str:
@@ -65,7 +72,9 @@ def _figures(metrics: Iterable[Metric]) -> str:
 
 
 def _interval(value: float, low: float | None, high: float | None, unit: str) -> str:
-    text = f"{100 * value:.1f}{unit}"
+    text = (
+        f"Against {reference} on the golden images; a variant mixes with it from {m.tolerance:g}."
+    )
     return text if low is None or high is None else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
@@ -77,7 +86,9 @@ def _parity(m: Manifest) -> str:
     if not rows:
         return ""
     head = ("variant", "cosine min", "cosine mean", "max relative error")
-    text = f"Against PyTorch on the golden images; from {m.tolerance:g} on a variant mixes with it."
+    imported = isinstance(m.architecture, OnnxGraph)
+    reference = "the imported file in ONNX Runtime" if imported else "PyTorch"
+    text = f"Against {reference} on the golden images; from {m.tolerance:g} on a variant mixes with it."
     return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
 
 
