@@ -8,6 +8,7 @@ from torch import Tensor
 from export.golden import golden_vectors
 from export.graph import export_graph
 from zoo.encoders import ServedEncoder
+from zoo.graphs.rewrite import INPUT
 from zoo.images import Pixels
 from zoo.manifest import GOLDEN, GRAPH, SCHEMA_VERSION, WEIGHTS, Manifest
 from zoo.packaging import About
@@ -35,7 +36,12 @@ def write_encoder(
         served,
         folder / WEIGHTS,
         folder / GRAPH,
-        {"name": about.name, "version": about.version, "space": space},
+        {
+            "name": about.name,
+            "version": about.version,
+            "space": space,
+            INPUT: block.model_dump_json(),
+        },
     )
     golden = golden_vectors(served, images)
     write_golden(folder / GOLDEN, golden)

@@ -72,9 +72,7 @@ def _figures(metrics: Iterable[Metric]) -> str:
 
 
 def _interval(value: float, low: float | None, high: float | None, unit: str) -> str:
-    text = (
-        f"Against {reference} on the golden images; a variant mixes with it from {m.tolerance:g}."
-    )
+    text = f"{100 * value:.1f}{unit}"
     return text if low is None or high is None else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
@@ -88,7 +86,8 @@ def _parity(m: Manifest) -> str:
     head = ("variant", "cosine min", "cosine mean", "max relative error")
     imported = isinstance(m.architecture, OnnxGraph)
     reference = "the imported file in ONNX Runtime" if imported else "PyTorch"
-    text = f"Against {reference} on the golden images; from {m.tolerance:g} on a variant mixes with it."
+    mixes = f"from {m.tolerance:g} on a variant mixes with it"
+    text = f"Against {reference} on the golden images; {mixes}."
     return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
 
 

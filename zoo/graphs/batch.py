@@ -1,14 +1,16 @@
 """A graph whose batch is fixed, made to take any number of images."""
 
-import math
 from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
 from zoo.graphs.walk import constants, messages
+
+Extents = npt.NDArray[np.int64]
 
 
 def free_batch(model: onnx.ModelProto, batch: int) -> None:
@@ -28,7 +30,7 @@ def free_batch(model: onnx.ModelProto, batch: int) -> None:
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             values[node.output[0]] = node.attribute[0].t
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if node.op_type == "Reshape" and node.input[0] not in fixed and node.input[1] in values:
             target = _freed(numpy_helper.to_array(values[node.input[1]]), batch)
@@ -52,7 +54,7 @@ def fresh_names(model: onnx.ModelProto) -> Iterator[str]:
     return (name for number in count() if (name := f"zoo.{number}") not in used)
 
 
-def _freed(target: np.ndarray, batch: int) -> np.ndarray:  # type: ignore[type-arg]
+def _freed(target: Extents, batch: int) -> Extents:
     """The target of a reshape, with a first extent that follows the batch."""
     freed = target.copy()
     if len(freed) and freed[0] > 0:
@@ -85,4 +87,3 @@ def _repeated(
         yield helper.make_node("Concat", [first, rest], [length], axis=0)
         yield helper.make_node("Expand", [name, length], [repeated])
         node.input[position] = repeated
-    return

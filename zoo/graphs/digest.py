@@ -4,7 +4,7 @@ import hashlib
 
 import onnx
 
-from zoo.graphs.walk import messages
+from zoo.graphs.walk import clear_notes
 
 
 def graph_digest(model: onnx.ModelProto) -> str:
@@ -27,8 +27,5 @@ def graph_digest(model: onnx.ModelProto) -> str:
     bare.graph.sparse_initializer.extend(graph.sparse_initializer)
     for name in sorted(tensor.name for tensor in graph.initializer):
         bare.graph.initializer.add(name=name)
-    for message in messages(bare):
-        for field in ("doc_string", "metadata_props"):
-            if field in message.DESCRIPTOR.fields_by_name:
-                message.ClearField(field)
+    clear_notes(bare)
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()

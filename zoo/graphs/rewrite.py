@@ -5,6 +5,9 @@ from pathlib import Path
 
 import onnx
 
+INPUT = "input"
+"""The metadata that holds the input block of the graph's package, as JSON."""
+
 
 def write_graph(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the graph with no other metadata than this, and check it as it lies on disk.

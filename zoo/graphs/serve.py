@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -48,7 +48,7 @@ def serve(model: onnx.ModelProto, ends: Ends, block: InputBlock, dim: int) -> No
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend([*before, *nodes, *behind])
-    square = ["n", block.size, block.size, 3]
+    square: list[str | int | None] = ["n", block.size, block.size, 3]
     graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, square))
     graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", dim]))
     model.ir_version = max(model.ir_version, 4)  # before, initializers had to be inputs too
@@ -68,7 +68,7 @@ def _normalised(
     graph: onnx.GraphProto, target: str, ends: Ends, block: InputBlock, names: Iterator[str]
 ) -> Iterator[onnx.NodeProto]:
     """From `images` to what the graph takes."""
-    steps: list[tuple[str, Sequence[str], dict[str, object]]] = []
+    steps: list[tuple[str, Sequence[str], dict[str, Any]]] = []
     if ends.layout == "nchw":
         steps.append(("Transpose", (), {"perm": [0, 3, 1, 2]}))
     if ends.kind != TensorProto.UINT8:

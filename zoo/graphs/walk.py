@@ -24,6 +24,14 @@ def tensors(message: Message) -> Iterator[onnx.TensorProto]:
     return (found for found in messages(message) if isinstance(found, onnx.TensorProto))
 
 
+def clear_notes(message: Message) -> None:
+    """Remove what computes nothing: documentation and metadata, at every depth."""
+    for found in messages(message):
+        for name in ("doc_string", "metadata_props"):
+            if name in found.DESCRIPTOR.fields_by_name:
+                found.ClearField(name)
+
+
 def reads(node: onnx.NodeProto) -> set[str]:
     """The values that a node reads, and those that the graphs inside it read."""
     inner = (found for found in messages(node) if isinstance(found, onnx.NodeProto))

@@ -17,7 +17,7 @@ _INLINE = 16
 """Tensors of no more elements (shapes, axes, scales) are in the graph too: runtimes read them while
 they infer shapes, when external data is not at hand."""
 
-_DTYPES = {
+_DTYPES: dict[int, tuple[str, int]] = {
     TensorProto.BOOL: ("BOOL", 1),
     TensorProto.UINT8: ("U8", 1),
     TensorProto.INT8: ("I8", 1),
@@ -125,7 +125,11 @@ def refer_to_weights(graph: onnx.GraphProto, path: Path) -> None:
 
 def has_nan(tensor: TensorProto, folder: Path) -> bool:
     """Whether a tensor of floats holds a NaN."""
-    types = {TensorProto.FLOAT: "<f4", TensorProto.DOUBLE: "<f8", TensorProto.FLOAT16: "<f2"}
+    types: dict[int, str] = {
+        TensorProto.FLOAT: "<f4",
+        TensorProto.DOUBLE: "<f8",
+        TensorProto.FLOAT16: "<f2",
+    }
     content = tensor_bytes(tensor, folder)
     if tensor.data_type == TensorProto.BFLOAT16:
         halves = np.frombuffer(content, "<u2").astype("<u4") << 16

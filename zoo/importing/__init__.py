@@ -1,0 +1,186 @@
+"""Any ONNX image encoder -> a package: proven against the file as it came, without PyTorch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import onnx
+
+from zoo.architectures import OnnxGraph
+from zoo.errors import ImportRefusedError, InstalledError
+from zoo.graphs.digest import graph_digest
+from zoo.graphs.rewrite import INPUT, write_graph
+from zoo.graphs.serve import Ends, serve
+from zoo.graphs.walk import clear_notes
+from zoo.graphs.weights import refer_to_weights, weight_of, write_weights
+from zoo.images import Pixels
+from zoo.importing.file import read_onnx
+from zoo.importing.golden import golden_images, golden_of
+from zoo.importing.output import axes_of, choose_output, pooling
+from zoo.importing.preprocessor import find_preprocessing
+from zoo.importing.reference import Reference, rows_of
+from zoo.importing.rule import Range, Rule, Said, settle
+from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Manifest, OutputLayer, Provenance, Source
+from zoo.package import Package, file_digest
+from zoo.packaging import attest
+from zoo.runtimes.golden import Floats, Golden, write_golden
+from zoo.runtimes.onnx import check_installed
+from zoo.space import space_digest, tensor_digests
+from zoo.store import find_package, installed_versions, new_package
+
+__all__ = ["Origin", "Range", "Said", "import_onnx"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an encoder comes from, and what may be done with it; texts for manifest and card."""
+
+    method: str = "imported"
+    trained_on: str = "unstated"
+    terms: str = "unstated"
+    code_licence: str = "unstated"
+    weights_licence: str = "unstated"
+    citation: str = "unstated"
+
+
+def import_onnx(path: Path, name: str, version: str, said: Said, origin: Origin) -> Package:
+    """Make a package of an ONNX file, prove it against the file, and install it.
+
+    Args:
+        said: what the file does not say, or says wrongly.
+
+    Raises:
+        ImportRefusedError: it is no image encoder, or what it takes is not known.
+        InstalledError: that version is installed already.
+        RuntimeUnavailableError: there is no ONNX Runtime.
+        OSError: a disk is full, or the file cannot be read.
+    """
+    check_installed()
+    if version in installed_versions(name):  # before long work
+        raise InstalledError(f"{name}@{version} is installed already: choose another version")
+    model = read_onnx(path)
+    with _naming(path):
+        imported = _understand(model, path, said)
+        manifest = Manifest(
+            name=name,
+            version=version,
+            method=origin.method,
+            architecture=imported.graph,
+            dim=imported.golden.embeddings.shape[1],
+            layer=imported.layer,
+            input=imported.rule.block,
+            files={},
+            provenance=_provenance(path, origin),
+            parity={},
+            space="0" * 64,  # known when the weights are written
+        )
+        with new_package(name, version) as folder:
+            _write(folder, manifest, model, imported, path.parent)
+    return find_package(f"{name}@{version}")
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """What is known of a graph; `graph` is of all of it, `ends` of what the output needs."""
+
+    graph: OnnxGraph
+    layer: OutputLayer
+    rule: Rule
+    ends: Ends
+    golden: Golden
+
+
+def _understand(model: onnx.ModelProto, path: Path, said: Said) -> _Imported:
+    """Read, ask and run; `model` is pruned to the chosen output."""
+    graph = OnnxGraph(kind="onnx", graph=graph_digest(model))
+    found = find_preprocessing(path, {entry.key: entry.value for entry in model.metadata_props})
+    missing: list[str] = []
+    output = choose_output(model, said, missing)
+    rule = settle(model, said, found, missing)
+    assert output is not None  # else it is missing, which `settle` says
+    reference = Reference(model, path.parent, rule)
+    images = golden_images(rule.block)
+    shape = reference.run(images[:1]).shape
+    pool = pooling(output, shape, said.pool)
+    ends = Ends(
+        input=rule.input,
+        kind=rule.kind,
+        layout=rule.layout,
+        batch=rule.batch,
+        output=output,
+        axes=axes_of(shape, pool, rule.layout),
+        first=pool == "cls",
+    )
+
+    def embed(images: Pixels, rule: Rule = rule) -> Floats:
+        return rows_of(reference.run(images, rule.block), ends)
+
+    golden = golden_of(images, rule, embed)
+    return _Imported(graph, OutputLayer(output=output, pool=pool), rule, ends, golden)
+
+
+def _write(
+    folder: Path, manifest: Manifest, model: onnx.ModelProto, imported: _Imported, origin: Path
+) -> None:
+    """Write the package's files, and prove them; `origin` is where the weights may lie."""
+    weights = folder / WEIGHTS
+    write_weights((weight_of(tensor, origin) for tensor in model.graph.initializer), weights)
+    refer_to_weights(model.graph, weights)
+    space = space_digest(
+        tensor_digests(weights), imported.graph, imported.layer, imported.rule.block
+    )
+    manifest = manifest.model_copy(update={"space": space})
+    serve(model, imported.ends, imported.rule.block, manifest.dim)
+    clear_notes(model)
+    metadata = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "space": space,
+        INPUT: imported.rule.block.model_dump_json(),
+    }
+    write_golden(folder / GOLDEN, imported.golden)
+    try:
+        write_graph(model, folder / GRAPH, metadata)
+        attest(folder, manifest)
+    except OSError:
+        raise
+    except Exception as error:  # the checker and ONNX Runtime raise types of their own
+        raise ImportRefusedError(_unlike(imported.rule.batch, error)) from error
+
+
+def _unlike(batch: int | None, error: Exception) -> str:
+    """Why the package is not what the file is, as far as it can be told."""
+    reason = " ".join(str(error).split())[:300]
+    if batch is not None:
+        return (
+            f"its batch is fixed at {batch}, and it could not be made to take several images: "
+            f"export it with a dynamic batch axis ({reason})"
+        )
+    return (
+        "several images at once do not give what each gives alone (batch normalisation in training "
+        f"mode, or dynamic quantisation, mixes them): export it for inference ({reason})"
+    )
+
+
+def _provenance(path: Path, origin: Origin) -> Provenance:
+    return Provenance(
+        created=datetime.now(UTC).date(),
+        sources=(
+            Source(name=origin.trained_on, terms=origin.terms),
+            Source(name=path.name, terms=origin.weights_licence, sha256=file_digest(path)),
+        ),
+        code_licence=origin.code_licence,
+        weights_licence=origin.weights_licence,
+        citation=origin.citation,
+    )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let what is refused name the file."""
+    try:
+        yield
+    except ImportRefusedError as error:
+        raise ImportRefusedError(f"{path}: {error}") from error
