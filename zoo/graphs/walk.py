@@ -12,11 +12,10 @@ def messages(message: Message) -> Iterator[Any]:
     yield message
     if isinstance(message, onnx.TensorProto):
         return
-    for _, value in message.ListFields():
-        for item in [value] if isinstance(value, Message) else value:
-            if not isinstance(item, Message):
-                break  # a text or numbers
-            yield from messages(item)
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for item in [value] if isinstance(value, Message) else value:
+                yield from messages(item)
 
 
 def tensors(message: Message) -> Iterator[onnx.TensorProto]:

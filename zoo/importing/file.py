@@ -1,6 +1,7 @@
 """An ONNX file that someone else made -> the model in it, or one line that says what it is."""
 
 import math
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import onnx
@@ -45,13 +46,13 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             f"{path}: written in opset {opset(model)}, and runtimes read from {_LEAST_OPSET} on: "
             "convert it with onnx.version_converter"
         )
-    initializers = {id(tensor) for tensor in model.graph.initializer}
     for tensor in tensors(model):
         try:
             _check_tensor(tensor, path.parent)
         except ValueError as error:
             raise ImportRefusedError(f"{path}: the tensor {tensor.name!r} {error}") from None
-        if uses_external_data(tensor) and id(tensor) not in initializers:
+    for tensor in chain.from_iterable(map(tensors, model.graph.node)):  # in their attributes
+        if uses_external_data(tensor):
             load_external_data_for_tensor(tensor, str(path.parent))
     return model
 

@@ -59,9 +59,9 @@ def golden_of(images: Pixels, rule: Rule, embed: Callable[[Pixels, Rule], Floats
             controls[name] = wrong
     if not controls:
         raise ImportRefusedError(
-            "its output hardly changes with colours, contrast and content of the photos: no mistake "
-            "in serving it could be seen: it takes other values (see --range, --mean and "
-            "--std), or is no encoder's"
+            "its output hardly changes with what the photos show, so that no mistake in serving it "
+            "could be seen: it takes other values (see --range, --mean and --std), or is no "
+            "encoder's"
         )
     return Golden(images, embeddings, controls)
 
