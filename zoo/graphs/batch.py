@@ -1,4 +1,4 @@
-"""A graph whose batch is fixed, made to take any number of images."""
+"""Graphs that take one image, or several in one number, made to take any number of them."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from zoo.graphs.walk import constants, messages
 
@@ -14,34 +14,64 @@ Extents = npt.NDArray[np.int64]
 
 
 def free_batch(model: onnx.ModelProto, batch: int) -> None:
-    """Undo the ways in which exporters write a fixed batch into a graph.
+    """Let the first extent of constant `Reshape` targets follow the batch.
 
-    The targets of `Reshape`, in which the first extent becomes what is left over; and constants,
-    such as class tokens, that are joined to each image, which are repeated. Whether that was all
-    of them shows in what the graph then gives.
+    That is how exporters write a fixed batch into a graph; where it is not all, `each_alone` helps.
 
     Args:
         batch: what the graph's input has as its first extent.
     """
-    graph = model.graph
-    names = fresh_names(model)
+    graph, names = model.graph, fresh_names(model)
     fixed = constants(graph)
     values = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             values[node.output[0]] = node.attribute[0].t
-    nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if node.op_type == "Reshape" and node.input[0] not in fixed and node.input[1] in values:
             target = _freed(numpy_helper.to_array(values[node.input[1]]), batch)
             node.input[1] = next(names)
             graph.initializer.append(numpy_helper.from_array(target, node.input[1]))
-        if node.op_type == "Concat" and helper.get_node_attr_value(node, "axis") != 0:
-            nodes.extend(_repeated(graph, node, fixed, values, names))
-        nodes.append(node)
-    copied = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+
+
+def each_alone(model: onnx.ModelProto) -> None:
+    """Run the graph once an image, in a `Scan` over the first axis of its input.
+
+    Args:
+        model: takes and gives one tensor, with extents that are all known but for the first.
+    """
+    graph, names = model.graph, fresh_names(model)
+    (source,), (target,) = graph.input, graph.output
+    inner = {source.name: next(names), target.name: next(names)}
+    rename(model, inner)
+    ends = []
+    for value in (source, target):
+        kind, dims = value.type.tensor_type.elem_type, value.type.tensor_type.shape.dim
+        extents = [dim.dim_value for dim in dims[1:]]
+        ends.append(helper.make_tensor_value_info(next(names), kind, extents))
+    one, row = ends
+    shapes = []
+    for value, first in ((one, [1]), (row, [])):
+        extents = [*first, *(dim.dim_value for dim in value.type.tensor_type.shape.dim)]
+        shapes.append(next(names))
+        graph.initializer.append(numpy_helper.from_array(np.array(extents, np.int64), shapes[-1]))
+    body = helper.make_graph(
+        [
+            helper.make_node("Reshape", [one.name, shapes[0]], [source.name]),
+            *graph.node,
+            helper.make_node("Reshape", [target.name, shapes[1]], [row.name]),
+        ],
+        "alone",
+        [one],
+        [row],
+    )
+    outer = {new: old for old, new in inner.items()}
+    scan = helper.make_node(
+        "Scan", [outer[source.name]], [outer[target.name]], body=body, num_scan_inputs=1
+    )
     del graph.node[:]
-    graph.node.extend(copied)
+    graph.node.append(scan)
+    source.name, target.name = outer[source.name], outer[target.name]
 
 
 def fresh_names(model: onnx.ModelProto) -> Iterator[str]:
@@ -54,6 +84,17 @@ def fresh_names(model: onnx.ModelProto) -> Iterator[str]:
     return (name for number in count() if (name := f"zoo.{number}") not in used)
 
 
+def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    """Give values other names, wherever they stand."""
+    for found in messages(model.graph):
+        if isinstance(found, onnx.NodeProto):
+            for values in (found.input, found.output):
+                for position, name in enumerate(values):
+                    values[position] = names.get(name, name)
+        elif isinstance(found, onnx.ValueInfoProto | TensorProto):
+            found.name = names.get(found.name, found.name)
+
+
 def _freed(target: Extents, batch: int) -> Extents:
     """The target of a reshape, with a first extent that follows the batch."""
     freed = target.copy()
@@ -63,27 +104,3 @@ def _freed(target: Extents, batch: int) -> Extents:
         elif freed[0] == batch:
             freed[0] = 0  # as many as the input has
     return freed
-
-
-def _repeated(
-    graph: onnx.GraphProto,
-    node: onnx.NodeProto,
-    fixed: set[str],
-    values: dict[str, onnx.TensorProto],
-    names: Iterator[str],
-) -> Iterator[onnx.NodeProto]:
-    """What repeats the constants that a `Concat` joins to images, as often as there are images."""
-    images = next((name for name in node.input if name not in fixed), None)
-    for position, name in enumerate(node.input):
-        if images is None or name not in values:
-            continue
-        shape, first, length, repeated = (next(names) for _ in range(4))
-        zero, one, rest = (next(names) for _ in range(3))
-        ones = np.ones(len(values[name].dims) - 1, np.int64)
-        for key, value in ((zero, [0]), (one, [1]), (rest, ones)):
-            graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), key))
-        yield helper.make_node("Shape", [images], [shape])
-        yield helper.make_node("Gather", [shape, zero], [first], axis=0)
-        yield helper.make_node("Concat", [first, rest], [length], axis=0)
-        yield helper.make_node("Expand", [name, length], [repeated])
-        node.input[position] = repeated

@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.graphs.batch import free_batch, fresh_names
-from zoo.graphs.walk import messages
+from zoo.graphs.batch import each_alone, free_batch, fresh_names, rename
 from zoo.images import InputBlock
 
 Layout = Literal["nchw", "nhwc"]
@@ -33,14 +32,20 @@ class Ends:
     first: bool = False
 
 
-def serve(model: onnx.ModelProto, ends: Ends, block: InputBlock, dim: int) -> None:
-    """Make `model` take `images` uint8 (n, size, size, 3), RGB, and give `embedding` (n, dim)."""
+def serve(
+    model: onnx.ModelProto, ends: Ends, block: InputBlock, dim: int, alone: bool = False
+) -> None:
+    """Make `model` take `images` uint8 (n, size, size, 3), RGB, and give `embedding` (n, dim).
+
+    Args:
+        alone: run it once an image, for graphs that take no other number, or mix them.
+    """
     graph = model.graph
-    if ends.batch is not None:
+    if ends.batch is not None and not alone:
         free_batch(model, ends.batch)
     names = fresh_names(model)
     renamed = {name: next(names) for name in ("images", "embedding")}
-    _rename(model, renamed)
+    rename(model, renamed)
     source = renamed.get(ends.input, ends.input)
     target = renamed.get(ends.output, ends.output)
     before = list(_normalised(graph, source, ends, block, names))
@@ -52,16 +57,8 @@ def serve(model: onnx.ModelProto, ends: Ends, block: InputBlock, dim: int) -> No
     graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, square))
     graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", dim]))
     model.ir_version = max(model.ir_version, 4)  # before, initializers had to be inputs too
-
-
-def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    for found in messages(model.graph):
-        if isinstance(found, onnx.NodeProto):
-            for values in (found.input, found.output):
-                for position, name in enumerate(values):
-                    values[position] = names.get(name, name)
-        elif isinstance(found, onnx.ValueInfoProto | TensorProto):
-            found.name = names.get(found.name, found.name)
+    if alone:
+        each_alone(model)
 
 
 def _normalised(

@@ -31,18 +31,9 @@ class Reference:
     """
 
     def __init__(self, model: onnx.ModelProto, folder: Path, rule: Rule) -> None:
-        import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to do
-
         self._rule = rule
         self._type = helper.tensor_dtype_to_np_dtype(rule.kind)
-        options = ort.SessionOptions()
-        options.log_severity_level = 4
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(folder.resolve())
-        )
-        providers = ["CPUExecutionProvider"]
-        content = model.SerializeToString()
-        self._session = _explained(lambda: ort.InferenceSession(content, options, providers))
+        self._session = _session(model.SerializeToString(), folder)
 
     def run(self, images: Pixels, block: InputBlock | None = None) -> Array:
         """The output of uint8 (n, size, size, 3) as float32, each image on its own, (n, ...).
@@ -75,6 +66,18 @@ class Reference:
         return first
 
 
+def run_graph(path: Path, images: Pixels) -> Floats:
+    """The embeddings that a package's graph gives, all images at once.
+
+    Raises:
+        ImportRefusedError: ONNX Runtime refuses it, or it fails.
+    """
+    session = _session(str(path))
+    (embeddings,) = _explained(lambda: session.run(["embedding"], {"images": images}))
+    found: Floats = embeddings
+    return found
+
+
 def rows_of(output: Array, ends: Ends) -> Floats:
     """One row an image, in NumPy: what `zoo.graphs.serve` does in the graph."""
     rows: Floats = output
@@ -83,6 +86,19 @@ def rows_of(output: Array, ends: Ends) -> Floats:
     elif ends.axes:
         rows = output.mean(axis=ends.axes, dtype=np.float64).astype(np.float32)
     return rows
+
+
+def _session(model: str | bytes, weights: Path | None = None) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415 - after the check, whose message says what to install
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised too
+    if weights:
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(weights.resolve())
+        )
+    providers = ["CPUExecutionProvider"]
+    return _explained(lambda: ort.InferenceSession(model, options, providers=providers))
 
 
 def _explained(call: Callable[[], Any]) -> Any:
