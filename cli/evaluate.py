@@ -100,7 +100,7 @@ def evaluate(
     from training.evaluation.models import device  # noqa: PLC0415
     from training.evaluation.picture import draw  # noqa: PLC0415
     from zoo.package import Package  # noqa: PLC0415
-    from zoo.packaging import record_metrics  # noqa: PLC0415
+    from zoo.package_writer import record_metrics  # noqa: PLC0415
     from zoo.store import zoo_home  # noqa: PLC0415
 
     protocols = list(dict.fromkeys(protocol or ["few-label"]))

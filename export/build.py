@@ -1,4 +1,4 @@
-"""An encoder in PyTorch -> the files of a package, but for its manifest."""
+"""An encoder in PyTorch -> the files of a package."""
 
 from pathlib import Path
 
@@ -8,12 +8,10 @@ from torch import Tensor
 from export.golden import golden_vectors
 from export.graph import export_graph
 from zoo.encoders import ServedEncoder
-from zoo.graphs.rewrite import INPUT
 from zoo.images import Pixels
-from zoo.manifest import GOLDEN, GRAPH, SCHEMA_VERSION, WEIGHTS, Manifest
-from zoo.packaging import About
+from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Manifest
+from zoo.package_writer import About, graph_metadata, new_manifest
 from zoo.runtimes.golden import write_golden
-from zoo.space import space_digest, tensor_digests
 
 
 def write_encoder(
@@ -27,36 +25,13 @@ def write_encoder(
         images: for the golden vectors, uint8 (n, size, size, 3).
 
     Returns:
-        The manifest as far as it is known, for `zoo.packaging.attest`.
+        The manifest as far as it is known, for `attest`: apart, so that PyTorch's copy of large
+        weights can be let go before.
     """
     save_file(stored, folder / WEIGHTS)
-    architecture, layer, block = served.encoder.architecture, served.layer, served.block
-    space = space_digest(tensor_digests(folder / WEIGHTS), architecture, layer, block)
-    export_graph(
-        served,
-        folder / WEIGHTS,
-        folder / GRAPH,
-        {
-            "name": about.name,
-            "version": about.version,
-            "space": space,
-            INPUT: block.model_dump_json(),
-        },
-    )
     golden = golden_vectors(served, images)
+    architecture, dim = served.encoder.architecture, golden.embeddings.shape[1]
+    manifest = new_manifest(folder, about, architecture, served.layer, served.block, dim)
+    export_graph(served, folder / WEIGHTS, folder / GRAPH, graph_metadata(manifest))
     write_golden(folder / GOLDEN, golden)
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        name=about.name,
-        version=about.version,
-        method=about.method,
-        architecture=architecture,
-        dim=golden.embeddings.shape[1],
-        layer=layer,
-        input=block,
-        files={},
-        provenance=about.provenance,
-        metrics=about.metrics,
-        parity={},
-        space=space,
-    )
+    return manifest

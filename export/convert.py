@@ -19,8 +19,8 @@ from zoo.encoders import ServedEncoder, load_weights
 from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
-from zoo.packaging import About, attest
-from zoo.sample_photos import sample_squares
+from zoo.package_writer import About, attest
+from zoo.sample_images import sample_squares
 from zoo.store import find_package, new_package
 
 _LAYER = Layer(stages=("layer4",))

@@ -27,8 +27,8 @@ from zoo.errors import PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import Layer, Provenance, Source
 from zoo.package import Package
-from zoo.packaging import About, attest
-from zoo.sample_photos import sample_squares
+from zoo.package_writer import About, attest
+from zoo.sample_images import sample_squares
 from zoo.store import find_package, new_package
 
 TRAINING = "training.json"

@@ -17,7 +17,7 @@ from zoo.graphs.quantize import quantise
 from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
-from zoo.packaging import file_entry, write_manifest
+from zoo.package_writer import file_entry, write_manifest
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
 from zoo.runtimes.golden import Floats

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from zoo.architectures import OnnxGraph
 from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
 
 
@@ -84,10 +83,10 @@ def _parity(m: Manifest) -> str:
     if not rows:
         return ""
     head = ("variant", "cosine min", "cosine mean", "max relative error")
-    imported = isinstance(m.architecture, OnnxGraph)
-    reference = "the imported file in ONNX Runtime" if imported else "PyTorch"
-    mixes = f"from {m.tolerance:g} on a variant mixes with it"
-    text = f"Against {reference} on the golden images; {mixes}."
+    text = (
+        "Against the reference on the golden images; "
+        f"from {m.tolerance:g} on a variant mixes with it."
+    )
     return f"## Parity\n\n{text}\n\n{_table(head, rows)}"
 
 
@@ -139,7 +138,7 @@ def _provenance(m: Manifest) -> str:
     p = m.provenance
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
-        f"## Provenance\n\n{_table(('data', 'images', 'terms'), rows)}\n\n"
+        f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
         f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
         f"{_conversion(p.conversion)}\n\n{p.citation}."
     )

@@ -15,7 +15,7 @@ from zoo.errors import GoldenMismatchError, PackageError
 from zoo.images import InputBlock, Pixels
 from zoo.manifest import WEIGHTS, Layer, Metric
 from zoo.package import Package, read_package, verify
-from zoo.packaging import record_metrics
+from zoo.package_writer import record_metrics
 from zoo.runtimes import open_runtime, read_golden
 from zoo.store import find_package
 

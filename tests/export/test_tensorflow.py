@@ -17,7 +17,7 @@ from zoo.catalog import find
 from zoo.encoders import load_served
 from zoo.runtimes import open_runtime
 from zoo.runtimes.golden import agreement
-from zoo.sample_photos import sample_squares
+from zoo.sample_images import sample_squares
 
 PYTHON = "ZOO_TEST_TENSORFLOW"
 """Names the Python of an environment with tensorflow-cpu, which has no place in ours."""

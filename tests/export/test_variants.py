@@ -23,7 +23,7 @@ from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError, RuntimeUnavailableError
 from zoo.graphs.quantize import _quantise, _run, quantise
 from zoo.package import Package, read_package, verify
-from zoo.packaging import write_manifest
+from zoo.package_writer import write_manifest
 from zoo.runtimes import Execution, open_as_asked, open_onnx, open_runtime, read_golden
 from zoo.runtimes.golden import agreement
 from zoo.runtimes.onnx import devices

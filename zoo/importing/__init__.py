@@ -11,7 +11,7 @@ import onnx
 from zoo.architectures import OnnxGraph
 from zoo.errors import ImportRefusedError, InstalledError
 from zoo.graphs.digest import graph_digest
-from zoo.graphs.rewrite import INPUT, write_graph
+from zoo.graphs.rewrite import write_graph
 from zoo.graphs.serve import Ends, serve
 from zoo.graphs.walk import clear_notes
 from zoo.graphs.weights import refer_to_weights, weight_of, write_weights
@@ -22,12 +22,11 @@ from zoo.importing.output import axes_of, choose_output, pooling
 from zoo.importing.preprocessor import find_preprocessing
 from zoo.importing.reference import Reference, rows_of, run_graph
 from zoo.importing.rule import Range, Rule, Said, settle
-from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Manifest, OutputLayer, Provenance, Source
+from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, OutputLayer, Provenance, Source
 from zoo.package import Package, file_digest
-from zoo.packaging import attest
+from zoo.package_writer import About, attest, graph_metadata, new_manifest
 from zoo.runtimes.golden import Floats, Golden, agreement, write_golden
 from zoo.runtimes.onnx import check_installed
-from zoo.space import space_digest, tensor_digests
 from zoo.store import find_package, installed_versions, new_package
 
 __all__ = ["Origin", "Range", "Said", "import_onnx"]
@@ -66,21 +65,9 @@ def import_onnx(path: Path, name: str, version: str, said: Said, origin: Origin)
     model = read_onnx(path)
     with _naming(path):
         imported = _understand(model, path, said)
-        manifest = Manifest(
-            name=name,
-            version=version,
-            method=origin.method,
-            architecture=imported.graph,
-            dim=imported.golden.embeddings.shape[1],
-            layer=imported.layer,
-            input=imported.rule.block,
-            files={},
-            provenance=_provenance(path, origin),
-            parity={},
-            space="0" * 64,  # known when the weights are written
-        )
+        about = About(name, version, origin.method, _provenance(path, origin))
         with new_package(name, version) as folder:
-            _write(folder, manifest, model, imported, path.parent)
+            _write(folder, about, model, imported, path.parent)
     return find_package(f"{name}@{version}")
 
 
@@ -125,25 +112,17 @@ def _understand(model: onnx.ModelProto, path: Path, said: Said) -> _Imported:
 
 
 def _write(
-    folder: Path, manifest: Manifest, model: onnx.ModelProto, imported: _Imported, origin: Path
+    folder: Path, about: About, model: onnx.ModelProto, imported: _Imported, origin: Path
 ) -> None:
     """Write the package's files, and prove them; `origin` is where the weights may lie."""
     weights = folder / WEIGHTS
     write_weights((weight_of(tensor, origin) for tensor in model.graph.initializer), weights)
     refer_to_weights(model.graph, weights)
-    space = space_digest(
-        tensor_digests(weights), imported.graph, imported.layer, imported.rule.block
-    )
-    manifest = manifest.model_copy(update={"space": space})
+    dim = imported.golden.embeddings.shape[1]
+    manifest = new_manifest(folder, about, imported.graph, imported.layer, imported.rule.block, dim)
     clear_notes(model)
-    metadata = {
-        "name": manifest.name,
-        "version": manifest.version,
-        "space": space,
-        INPUT: imported.rule.block.model_dump_json(),
-    }
     write_golden(folder / GOLDEN, imported.golden)
-    _write_graph(folder / GRAPH, model, imported, metadata)
+    _write_graph(folder / GRAPH, model, imported, graph_metadata(manifest))
     attest(folder, manifest)
 
 

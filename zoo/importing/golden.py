@@ -10,7 +10,7 @@ from zoo.errors import ImportRefusedError
 from zoo.images import InputBlock, Pixels
 from zoo.importing.rule import Rule
 from zoo.runtimes.golden import Floats, Golden, agreement
-from zoo.sample_photos import sample_squares
+from zoo.sample_images import sample_squares
 
 _CLEAR = 0.999
 """A mistake must lower the least cosine to this: ten times further than the tolerance."""

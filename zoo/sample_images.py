@@ -1,4 +1,4 @@
-"""Squares of real photos that every installation has: scikit-learn's two sample photos."""
+"""Real images that come with a library, for golden vectors."""
 
 import numpy as np
 from PIL import Image

@@ -1,14 +1,27 @@
-"""The last steps of making a package: proof against its golden vectors, card and manifest."""
+"""What is common to the makers of packages: the manifest, its proof, and the card."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.architectures import Architecture, OnnxGraph
 from zoo.card import render_card
 from zoo.files import write_whole
-from zoo.manifest import File, Manifest, Metric, Provenance
+from zoo.graphs.rewrite import INPUT
+from zoo.images import InputBlock
+from zoo.manifest import (
+    SCHEMA_VERSION,
+    WEIGHTS,
+    File,
+    Layer,
+    Manifest,
+    Metric,
+    OutputLayer,
+    Provenance,
+)
 from zoo.package import MANIFEST, Package, file_digest
 from zoo.runtimes import check_golden, open_onnx
+from zoo.space import space_digest, tensor_digests
 
 CARD = "card.md"
 
@@ -24,10 +37,44 @@ class About:
     metrics: tuple[Metric, ...] = ()
 
 
+def new_manifest(
+    folder: Path,
+    about: About,
+    architecture: Architecture | OnnxGraph,
+    layer: Layer | OutputLayer,
+    block: InputBlock,
+    dim: int,
+) -> Manifest:
+    """The manifest as far as it is known when the weights lie in `folder`, for `attest`."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=about.name,
+        version=about.version,
+        method=about.method,
+        architecture=architecture,
+        dim=dim,
+        layer=layer,
+        input=block,
+        files={},
+        provenance=about.provenance,
+        metrics=about.metrics,
+        parity={},
+        space=space_digest(tensor_digests(folder / WEIGHTS), architecture, layer, block),
+    )
+
+
+def graph_metadata(manifest: Manifest) -> dict[str, str]:
+    """What a graph says of itself; with its input, it can be imported elsewhere."""
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "space": manifest.space,
+        INPUT: manifest.input.model_dump_json(),
+    }
+
+
 def attest(folder: Path, manifest: Manifest) -> None:
     """Compare ONNX Runtime with the golden vectors and write the manifest with the result.
-
-    Apart from what writes the files, so that a copy of large weights can be let go before.
 
     Raises:
         GoldenMismatchError: they differ, or a negative control would pass.
