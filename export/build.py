@@ -7,8 +7,8 @@ from torch import Tensor
 
 from export.golden import golden_vectors
 from export.graph import export_graph
+from zoo.arrays import Pixels
 from zoo.encoders import ServedEncoder
-from zoo.images import Pixels
 from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Manifest
 from zoo.package_writer import About, graph_metadata, new_manifest
 from zoo.runtimes.golden import write_golden

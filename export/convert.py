@@ -14,9 +14,9 @@ from export.build import write_encoder
 from export.checkpoints import map_tensors, open_checkpoint
 from export.checkpoints.layouts import MAPPING_VERSION
 from export.golden import stem_chart
+from zoo.arrays import Pixels
 from zoo.catalog import CatalogEntry, CatalogSource
 from zoo.encoders import ServedEncoder, load_weights
-from zoo.images import Pixels
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
 from zoo.package_writer import About, attest

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo.arrays import Pixels
 from zoo.encoders import SameMaxPool, ServedEncoder
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.runtimes import Golden
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from export.build import write_encoder
 from export.graph import halved
+from zoo.arrays import Pixels
 from zoo.encoders import (
     STAGES,
     Encoder,
@@ -24,7 +25,7 @@ from zoo.encoders import (
     read_run,
 )
 from zoo.errors import PackageError
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import Layer, Provenance, Source
 from zoo.package import Package
 from zoo.package_writer import About, attest

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.variant_cost import PER_CLASS, Labelled
+from zoo.arrays import Pixels
 from zoo.errors import PackageError
-from zoo.images import Pixels
 
 CALIBRATION, MEASURED = 512, 2000
 """Images that are enough for either."""

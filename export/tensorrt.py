@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import PackageError, RuntimeUnavailableError
 from zoo.files import write_whole
-from zoo.images import Pixels
 from zoo.manifest import Parity, Precision, Sha256
 from zoo.package import Package
 from zoo.runtimes import check_golden
-from zoo.runtimes.golden import Floats
 from zoo.space import space_of
 from zoo.store import zoo_home
+from zoo.validation import first_error
 
 PLAN, RECORD = "model.plan", "plan.json"
 _WORKSPACE_BYTES = 4 << 30
@@ -140,9 +140,7 @@ def read_plan(folder: Path, package: Package, precision: Precision, machine: Mac
             f"{package.manifest.reference} --out {folder}"
         ) from None
     except ValidationError as error:
-        raise PackageError(
-            f"{path}: not the record of a plan ({error.errors()[0]['msg']})"
-        ) from error
+        raise PackageError(f"{path}: not the record of a plan ({first_error(error)})") from error
     pairs = {
         "space": (plan.space, space_of(package.manifest, precision)),
         "precision": (plan.precision, precision),
@@ -246,7 +244,7 @@ class _Engine:
             raise PackageError("TensorRT cannot load the plan that it built (its log says why)")
         self._context, self._dim = self._engine.create_execution_context(), dim
 
-    def embed(self, images: Pixels) -> Floats:
+    def embed(self, images: Pixels) -> Vectors:
         """uint8 (n, size, size, 3) -> float32 (n, dim), one image at a time."""
         import torch  # noqa: PLC0415
 
@@ -261,5 +259,5 @@ class _Engine:
             if not self._context.execute_async_v3(stream.cuda_stream):
                 raise PackageError("TensorRT cannot run the plan that it built (its log says why)")
             rows.append(row)
-        found: Floats = torch.cat(rows).cpu().numpy()
+        found: Vectors = torch.cat(rows).cpu().numpy()
         return found

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heads.few_label_accuracy import few_label_accuracies, interval
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import PackageError
-from zoo.images import Pixels
 from zoo.manifest import Cost
-from zoo.runtimes.golden import Floats, agreement
+from zoo.runtimes.golden import agreement
 
 PER_CLASS, DRAWS, NEIGHBOURS = 5, 30, 10
 
@@ -42,7 +42,7 @@ def check_labelled(data: Labelled) -> None:
         )
 
 
-def measure_cost(data: Labelled, reference: Floats, found: Floats) -> Cost:
+def measure_cost(data: Labelled, reference: Vectors, found: Vectors) -> Cost:
     """Compare the embeddings of `data.images`, float32 (n, dim) each, with those in fp32."""
     agrees = agreement(found, reference)
     _, labels = np.unique(np.asarray(data.labels), return_inverse=True)
@@ -64,14 +64,14 @@ def measure_cost(data: Labelled, reference: Floats, found: Floats) -> Cost:
     )
 
 
-def _recall(reference: Floats, found: Floats) -> float:
+def _recall(reference: Vectors, found: Vectors) -> float:
     """Share of each image's nearest others by cosine that stay its nearest."""
     before, after = _neighbours(reference), _neighbours(found)
     same = [len(np.intersect1d(a, b)) for a, b in zip(before, after, strict=True)]
     return float(np.mean(same) / before.shape[1])
 
 
-def _neighbours(vectors: Floats) -> npt.NDArray[np.intp]:
+def _neighbours(vectors: Vectors) -> npt.NDArray[np.intp]:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     scores = unit @ unit.T
     np.fill_diagonal(scores, -np.inf)

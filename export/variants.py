@@ -11,16 +11,15 @@ import numpy as np
 from export.precisions import Half, fold_norms, write_half, write_whole
 from export.samples import Samples
 from export.variant_cost import check_labelled, measure_cost
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import ServedEncoder, load_served
 from zoo.errors import PackageError
 from zoo.graphs.quantize import quantise
-from zoo.images import Pixels
 from zoo.manifest import Lowered, Variant, graph_name
 from zoo.package import Package, verify
 from zoo.package_writer import file_entry, write_manifest
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_onnx, open_proven
-from zoo.runtimes.golden import Floats
 from zoo.runtimes.openvino import check_bfloat16
 from zoo.store import find_package, new_package
 
@@ -150,6 +149,6 @@ def _folded(package: Package) -> ServedEncoder:
     return served
 
 
-def _embed(runtime: Runtime, images: Pixels) -> Floats:
+def _embed(runtime: Runtime, images: Pixels) -> Vectors:
     batches = [images[start : start + 32] for start in range(0, len(images), 32)]
     return np.concatenate([runtime.embed(batch) for batch in batches])

@@ -7,6 +7,7 @@ import numpy as np
 
 from heads.examples import Examples
 from heads.interval import wilson
+from heads.near_names import near_names
 from heads.validation import OutOfFold
 
 IMBALANCE = 5
@@ -18,6 +19,7 @@ def warnings(data: Examples, ids: Sequence[str], seen: OutOfFold) -> list[str]:
     return [
         *_untested(data, seen),
         *_conflicts(data, ids),
+        *_near_names(data),
         *_chance(data, seen),
         *_width(data, seen),
         *_few(data),
@@ -54,6 +56,18 @@ def _conflicts(data: Examples, ids: Sequence[str]) -> list[str]:
         return []
     return [
         f"Identical vectors carry different labels: {_listed(pairs, quote=False)}. Correct them."
+    ]
+
+
+def _near_names(data: Examples) -> list[str]:
+    counts = dict(zip(data.classes, np.bincount(data.labels).tolist(), strict=True))
+    pairs = near_names(data.classes, list(counts.values()))
+    if not pairs:
+        return []
+    shown = [f"{a!r} ({counts[a]}) and {b!r} ({counts[b]})" for a, b in pairs]
+    return [
+        f"Names of classes that are nearly the same: {_listed(shown, quote=False)}. If they mean "
+        "one class, give its examples one label."
     ]
 
 

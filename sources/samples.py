@@ -8,7 +8,8 @@ import numpy as np
 
 from sources.entry import DataError
 from sources.listing import list_entries, read_files
-from zoo.images import ImageError, InputBlock, Pixels, read_square
+from zoo.arrays import Pixels
+from zoo.images import ImageError, InputBlock, read_square
 
 
 def sample_squares(sources: Sequence[Path], block: InputBlock, count: int) -> Pixels:

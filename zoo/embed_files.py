@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zoo.arrays import Pixels
 from zoo.errors import ZooError
 from zoo.files import whole_file
-from zoo.images import ImageError, InputBlock, Pixels, read_square
+from zoo.images import ImageError, InputBlock, read_square
 from zoo.package import Package
 from zoo.progress import Progress
 from zoo.runtimes import Runtime, open_runtime

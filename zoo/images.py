@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
+
+from zoo.arrays import Pixels
 
 MAX_PIXELS = 50_000_000
 """Pixels an image may have (a WebP half of them), checked before it is decoded."""
@@ -29,8 +30,6 @@ _BAND = 1 << 20  # pixels converted at a time, so that a conversion needs little
 
 # Pillow warns of large images and odd metadata; limits are ours, and the metadata is not used.
 warnings.filterwarnings("ignore", module=r"PIL\b")
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class InputBlock(BaseModel):

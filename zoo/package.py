@@ -20,6 +20,7 @@ from zoo.manifest import (
     graph_name,
 )
 from zoo.space import space_digest, tensor_digests
+from zoo.validation import first_error
 
 MANIFEST = "model.json"
 
@@ -121,9 +122,7 @@ def parse_manifest(content: bytes, path: Path | str) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(json.dumps(parsed))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PackageError(f"{path}: {where}: {first['msg']}") from error
+        raise PackageError(f"{path}: {first_error(error)}") from error
     for name in manifest.files:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", name) or name == MANIFEST:
             raise PackageError(f"{path}: {name!r} is not the name of a file in the package")

@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from zoo.images import InputBlock, Photo, Pixels, square
+from zoo.arrays import Pixels
+from zoo.images import InputBlock, Photo, square
 
 
 def sample_squares(block: InputBlock, count: int = 16) -> Pixels:

@@ -2,6 +2,9 @@
 
 import unicodedata
 
+LONGEST = 4096
+"""Characters of a name, a path included."""
+
 _BIDI = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 _REFUSED = {
     "Cc": "a control character",
@@ -12,8 +15,12 @@ _REFUSED = {
 
 
 def nfc(text: str) -> str:
-    """The text in Unicode's composed form, in which macOS's names and all others are equal."""
-    return unicodedata.normalize("NFC", text)
+    """The text in Unicode's composed form, in which macOS's names and all others are equal.
+
+    A text of more than `LONGEST` characters is no name and stays as it is: to put the marks of a
+    long run in order takes time that grows with its square.
+    """
+    return unicodedata.normalize("NFC", text) if len(text) <= LONGEST else text
 
 
 def unprintable(text: str) -> str | None:

@@ -9,7 +9,7 @@ from cli.console import answer, known_errors
 from cli.export.options import KINDS, Model
 
 if TYPE_CHECKING:
-    from zoo.images import Pixels
+    from zoo.arrays import Pixels
     from zoo.package import Package
 
 _CALIBRATION = 512

@@ -58,6 +58,7 @@ def run(
     from zoo.images import InputBlock  # noqa: PLC0415
     from zoo.manifest import Layer  # noqa: PLC0415
     from zoo.store import next_version  # noqa: PLC0415
+    from zoo.validation import first_error  # noqa: PLC0415
 
     try:
         block = InputBlock(size=size or trained_size(folder), crop=crop)
@@ -65,9 +66,7 @@ def run(
             {"stages": stage or [last_stage(folder)], "grid": grid, "steps": step or []}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise typer.BadParameter(f"{where}: {first['msg']}") from None
+        raise typer.BadParameter(first_error(error)) from None
     with known_errors(DataError):
         calibration = sample_squares(data, block, _CALIBRATION) if data else None
     package = export_run(

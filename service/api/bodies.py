@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -20,8 +21,17 @@ from service.errors import (
 from service.results import Results
 from service.rules import exact_json
 from service.settings import Settings
+from zoo.validation import first_error
 
 Body = TypeVar("Body", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class FormFile:
+    """A file as it was sent: the name that it was given, which may be "", and its bytes."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Form:
     """A multipart body; the values of a name keep their order, whatever lies between them."""
 
     texts: Mapping[str, Sequence[str]]
-    files: Mapping[str, Sequence[bytes]]
+    files: Mapping[str, Sequence[FormFile]]
 
     def expect(self, *, texts: Collection[str] = (), files: Collection[str] = ()) -> None:
         """Refuse fields of other names, and texts sent as files or the other way round.
@@ -49,6 +59,10 @@ class Form:
         for name in [*self.texts, *self.files]:
             if name not in known:
                 raise InvalidInputError(f"no field {name!r} here; there is {', '.join(known)}")
+
+    def contents(self, name: str) -> list[bytes]:
+        """The bytes of the files of a name."""
+        return [file.content for file in self.files.get(name, ())]
 
     def text(self, name: str) -> str | None:
         """The one value of a text field, None where it is absent.
@@ -125,7 +139,12 @@ async def read_form(request: Request, settings: Settings) -> Form:
     Raises:
         MalformedError: not multipart.
         TooLargeError: a text field, or the number of parts, is beyond the limits.
+        UnsupportedMediaTypeError: the texts are not in UTF-8.
     """
+    _, options = parse_options_header(request.headers.get("content-type"))
+    charset = options.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaTypeError(f"charset {charset!r:.100}: send texts in UTF-8")
     parser = MultiPartParser(
         request.headers,
         request.stream(),
@@ -143,11 +162,12 @@ async def read_form(request: Request, settings: Settings) -> Form:
             ) from None
         raise MalformedError(f"the multipart body cannot be read: {error.message}") from None
     texts: dict[str, list[str]] = {}
-    files: dict[str, list[bytes]] = {}
+    files: dict[str, list[FormFile]] = {}
     try:
         for name, value in parsed.multi_items():
             if isinstance(value, UploadFile):
-                files.setdefault(name, []).append(await value.read())
+                file = FormFile(value.filename or "", await value.read())
+                files.setdefault(name, []).append(file)
             else:
                 texts.setdefault(name, []).append(value)
     finally:
@@ -167,8 +187,4 @@ def _valid(content: Any, model: type[Body]) -> Body:
     try:
         return model.model_validate(content, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        # pydantic would name the Python class that it expects.
-        said = "must be a JSON object" if first["type"] == "model_type" else first["msg"]
-        raise invalid_item(f"{where}: {said}" if where else said) from None
+        raise invalid_item(first_error(error)) from None

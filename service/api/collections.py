@@ -13,6 +13,7 @@ from service.domain import collections
 from service.domain.search import Aim, Match, near_items, near_vector, search
 from service.errors import InvalidInputError
 from service.results import Results
+from service.rules.names import NAME
 from service.search import filters
 from service.state import State, state_of
 from service.storage import collections as storage
@@ -25,7 +26,7 @@ JSON, MULTIPART = "application/json", "multipart/form-data"
 FILE = {"type": "string", "format": "binary"}
 K = 10
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["photos"])]
+Name = Annotated[str, Path(pattern=NAME, examples=["photos"])]
 Access = Annotated[State, Depends(state_of)]
 
 
@@ -133,7 +134,7 @@ async def find(state: State, name: str) -> Collection:
 
 
 async def _aim_at_image(request: Request, state: State, collection: str, form: Form) -> Aim:
-    images = form.files.get("image", ())
+    images = form.contents("image")
     if len(images) != 1:
         raise InvalidInputError(f"{len(images)} files named image; send exactly one")
     found = await find(state, collection)

@@ -15,7 +15,7 @@ from service.api.bodies import media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, answer, request_body
 from service.api.problems import failed_item
-from service.embedding.embedder import Embedded, Embedder, Vector
+from service.embedding.embedder import Embedded, Embedder
 from service.errors import (
     InvalidInputError,
     ItemError,
@@ -35,6 +35,7 @@ from service.wire.embeddings import (
     Encoding,
     NoEmbedding,
 )
+from zoo.arrays import Vector
 
 router = APIRouter(prefix="/v1/embeddings", tags=["embeddings"])
 
@@ -118,7 +119,7 @@ async def _from_form(request: Request, settings: Settings) -> _Asked:
     if encoding not in ("float", "base64"):
         raise InvalidInputError(f"encoding_format must be float or base64, not {encoding!r}")
     return _Asked(
-        Results.of(form.files.get("images", ())),
+        Results.of(form.contents("images")),
         form.text("model"),
         "base64" if encoding == "base64" else "float",
         form.integer("dimensions"),

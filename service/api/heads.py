@@ -1,7 +1,7 @@
 """`/v1/heads`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -17,12 +17,15 @@ from service.domain.fitting import Fit, Prediction
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, NotFoundError, TooLargeError
 from service.results import Results
-from service.rules.vectors import Vector, unit_vector
+from service.rules.names import NAME
+from service.rules.vectors import unit_vector
 from service.state import State, state_of
 from service.storage import head_rows
 from service.storage.head_rows import Example, Head, Version
+from service.wire import head_examples as examples
 from service.wire import heads as wire
 from service.wire.problems import FailedItem
+from zoo.arrays import Vector
 
 router = APIRouter(prefix="/v1/heads", tags=["heads"])
 
@@ -34,14 +37,14 @@ ARCHIVE = {
 }
 TOP = 3
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["clothes"])]
+Name = Annotated[str, Path(pattern=NAME, examples=["clothes"])]
 Access = Annotated[State, Depends(state_of)]
 
 
 @router.get(
     "",
     summary="List heads",
-    responses={200: answer(wire.Heads, "All heads", wire.HEADS_ANSWER)},
+    responses={200: answer(wire.Heads, "All heads", examples.HEADS_ANSWER)},
 )
 async def list_heads(state: Access) -> Json:
     """By name."""
@@ -54,12 +57,12 @@ async def list_heads(state: Access) -> Json:
     "/{head}",
     summary="Set a head's label set and fit it",
     responses={
-        200: answer(wire.HeadPut, "A further version of a head", wire.PUT_AGAIN_ANSWER),
-        201: answer(wire.HeadPut, "A new head", wire.FIT_ANSWER),
+        200: answer(wire.HeadPut, "A further version of a head", examples.PUT_AGAIN_ANSWER),
+        201: answer(wire.HeadPut, "A new head", examples.FIT_ANSWER),
     },
     openapi_extra=request_body(
         json=wire.HeadRequest,
-        examples=wire.HEAD_EXAMPLES,
+        examples=examples.HEAD_EXAMPLES,
         form={
             "model": TEXT,
             "labels": TEXTS,
@@ -75,6 +78,10 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
     What the head had before is replaced, and the version fitted now is the one that answers. Bad
     items are left out and have their error; at least two classes must remain. Where an archive has
     splits, the head learns from train alone; files of other splits have an error that says so.
+
+    Images without ids have the names of their files, with `:` for `/`, by which the report names
+    them; a second image of the same name is `photo.jpg (2)`. What has no name that can be an id is
+    given one. The same image under the same name counts once.
     """
     before = await _find_if_there(state, head)
     form = media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART
@@ -87,7 +94,7 @@ async def put_head(head: Name, request: Request, state: Access) -> Json:
 @router.get(
     "/{head}",
     summary="One head",
-    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
+    responses={200: answer(wire.Head, "The head", examples.HEAD_ANSWER)},
 )
 async def get_head(head: Name, state: Access) -> Json:
     """What it belongs to, and which version answers."""
@@ -104,23 +111,29 @@ async def delete_head(head: Name, state: Access) -> Response:
 @router.post(
     "/{head}/labels",
     summary="Add, change and remove labels",
-    responses={200: answer(wire.Labels, "What became of each", wire.LABELS_ANSWER)},
+    responses={200: answer(wire.Labels, "What became of each", examples.LABELS_ANSWER)},
     openapi_extra=request_body(
         json=wire.LabelsRequest,
-        examples=wire.LABELS_EXAMPLES,
+        examples=examples.LABELS_EXAMPLES,
         form={"labels": TEXTS, "ids": TEXTS, "images": FILES, "archive": ARCHIVE},
     ),
 )
 async def change_labels(head: Name, request: Request, state: Access) -> Json:
-    """An id that is there is replaced. Versions stay as they are until the head is fitted."""
+    """An id that is there is replaced. Versions stay as they are until the head is fitted.
+
+    Images sent without ids have the names of their files, as in a new label set; another image of a
+    name that is there is added beside it, as `photo.jpg (2)`.
+    """
     found = await _find(state, head)
-    remove: list[str] = []
+    remove: Sequence[str] = ()
+    by_file: Collection[int] = ()
     if media_type(request, accepted=(JSON, MULTIPART)) == MULTIPART:
-        given = await label_changes(request, state, found)
+        given, by_file = await label_changes(request, state, found)
     else:
-        given, removed = await label_changes_json(request, state, found)
-        remove = list(removed)
-    changed = await asyncio.to_thread(labels.change_labels, state.database, head, given, remove)
+        given, remove = await label_changes_json(request, state, found)
+    changed = await asyncio.to_thread(
+        labels.change_labels, state.database, head, given, remove, by_file
+    )
     after = await _find(state, head)
     content: wire.Labels = {
         "head": head,
@@ -133,7 +146,7 @@ async def change_labels(head: Name, request: Request, state: Access) -> Json:
 @router.post(
     "/{head}/fit",
     summary="Fit a further version",
-    responses={200: answer(wire.HeadFit, "The version", wire.REFIT_ANSWER)},
+    responses={200: answer(wire.HeadFit, "The version", examples.REFIT_ANSWER)},
 )
 async def fit_head(head: Name, state: Access) -> Json:
     """To the head's labels as they are now. It is the version that answers from then on."""
@@ -143,7 +156,7 @@ async def fit_head(head: Name, state: Access) -> Json:
 @router.get(
     "/{head}/versions",
     summary="The versions of a head",
-    responses={200: answer(wire.HeadVersions, "Oldest first", wire.VERSIONS_ANSWER)},
+    responses={200: answer(wire.HeadVersions, "Oldest first", examples.VERSIONS_ANSWER)},
 )
 async def list_versions(head: Name, state: Access) -> Json:
     """With their reports."""
@@ -160,7 +173,7 @@ async def list_versions(head: Name, state: Access) -> Json:
 @router.get(
     "/{head}/versions/{version}",
     summary="One version",
-    responses={200: answer(wire.HeadVersion, "The version", wire.VERSION_ANSWER)},
+    responses={200: answer(wire.HeadVersion, "The version", examples.VERSION_ANSWER)},
 )
 async def get_version(head: Name, version: int, state: Access) -> Json:
     """With its report."""
@@ -173,8 +186,8 @@ async def get_version(head: Name, version: int, state: Access) -> Json:
 @router.put(
     "/{head}/live",
     summary="Choose the version that answers",
-    responses={200: answer(wire.Head, "The head", wire.HEAD_ANSWER)},
-    openapi_extra=request_body(json=wire.LiveRequest, examples=wire.LIVE_EXAMPLES),
+    responses={200: answer(wire.Head, "The head", examples.HEAD_ANSWER)},
+    openapi_extra=request_body(json=wire.LiveRequest, examples=examples.LIVE_EXAMPLES),
 )
 async def set_live(head: Name, request: Request, state: Access) -> Json:
     """To roll back, or forth; the next fit is live again."""
@@ -188,10 +201,10 @@ async def set_live(head: Name, request: Request, state: Access) -> Json:
 @router.post(
     "/{head}/classify",
     summary="Classify images, items or vectors",
-    responses={200: answer(wire.Classifications, "In their order", wire.CLASSIFY_ANSWER)},
+    responses={200: answer(wire.Classifications, "In their order", examples.CLASSIFY_ANSWER)},
     openapi_extra=request_body(
         json=wire.ClassifyRequest,
-        examples=wire.CLASSIFY_EXAMPLES,
+        examples=examples.CLASSIFY_EXAMPLES,
         form={"top": {"type": "integer"}, "version": {"type": "integer"}, "images": FILES},
     ),
 )
@@ -204,7 +217,7 @@ async def classify(head: Name, request: Request, state: Access) -> Json:
         form = await read_form(request, state.settings)
         form.expect(texts=("top", "version"), files=("images",))
         top, version = form.integer("top"), form.integer("version")
-        vectors = await _image_vectors(request, state, found, form.files.get("images", ()))
+        vectors = await _image_vectors(request, state, found, form.contents("images"))
     else:
         body = await read_json(request, wire.ClassifyRequest)
         check_space(body.space, found.space, f"the head {head!r}")

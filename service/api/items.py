@@ -19,6 +19,7 @@ from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, TooLargeError
 from service.results import Results
 from service.rules import exact_json
+from service.rules.ids import LookedUp
 from service.search import filters
 from service.state import State
 from service.storage import items
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/v1/collections/{collection}", tags=["items"])
 
 ARCHIVE = {**FILE, "description": "a zip with a folder a class, or with a labels.csv (path,label)"}
 
-ItemId = Annotated[str, Path(examples=["p-17"])]
+ItemId = Annotated[LookedUp, Path(examples=["p-17"])]
 
 
 @router.post(
@@ -191,7 +192,7 @@ async def _images(
     on_existing = _on_existing(form)
     embedder = state.encoders.of_space(collection.space, f"the collection {collection.name!r}")
     paths: Sequence[str] = ()
-    if archives := form.files.get("archive", ()):
+    if archives := form.contents("archive"):
         if len(archives) > 1 or form.texts.keys() & _EACH or "images" in form.files:
             raise InvalidInputError(
                 "give one archive alone, without images, ids, labels and metadata"
@@ -206,7 +207,7 @@ async def _images(
         images = unpacked.files.each(lambda file: file.content)
         drafts = unpacked.files.each(lambda file: Draft(file.id, file.label))
     else:
-        images = Results.of(form.files.get("images", ()))
+        images = Results.of(form.contents("images"))
         if not images:
             raise InvalidInputError("there are no images; send images, or an archive")
         drafts = Results.of(_drafts(form, len(images)))

@@ -2,20 +2,22 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
 
-from service.api.bodies import Form, each_valid, read_form, read_json
+from service.api.bodies import Form, FormFile, each_valid, read_form, read_json
 from service.api.callers import while_connected
 from service.domain import labels
 from service.domain.archives import read_archive, to_learn_from
+from service.domain.file_ids import file_id
 from service.domain.labels import Origin, distinct, example
 from service.embedding.embedder import Embedded, Embedder
 from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, TooLargeError, invalid_item
 from service.results import Results
+from service.rules.ids import naming
 from service.rules.vectors import unit_vector
 from service.state import State
 from service.storage.head_rows import Example, Head
@@ -26,9 +28,9 @@ Examples = Results[Example]
 
 @dataclass(frozen=True)
 class _LabelledImage:
-    """An image to learn from; its id is "" where it is to be made."""
+    """An image to learn from; its id is "" where it is to be made of the name of its file."""
 
-    file: bytes
+    file: FormFile
     label: str
     id: str
 
@@ -41,7 +43,8 @@ async def label_set(request: Request, state: State, head: Head | None) -> tuple[
     form = await read_form(request, state.settings)
     form.expect(texts=("model", "labels", "ids"), files=("images", "archive"))
     embedder = _embedder(state, head, form.text("model"))
-    return _origin(embedder), await _embedded(request, state, form, embedder)
+    examples, by_file = await _embedded(request, state, form, embedder)
+    return _origin(embedder), labels.named(examples, by_file, {})
 
 
 async def label_set_json(
@@ -70,8 +73,10 @@ async def label_set_json(
     return origin, await asyncio.to_thread(_from_vectors, body.items, origin.dim)
 
 
-async def label_changes(request: Request, state: State, head: Head) -> Examples:
-    """Images with labels, in multipart, to add to a head."""
+async def label_changes(
+    request: Request, state: State, head: Head
+) -> tuple[Examples, Collection[int]]:
+    """Images with labels, in multipart, to add to a head; and which have a file's name as id."""
     form = await read_form(request, state.settings)
     form.expect(texts=("labels", "ids"), files=("images", "archive"))
     embedder = state.encoders.of_space(head.space, f"the head {head.name!r}")
@@ -94,20 +99,29 @@ async def label_changes_json(
     return given, body.remove
 
 
-async def _embedded(request: Request, state: State, form: Form, embedder: Embedder) -> Examples:
+async def _embedded(
+    request: Request, state: State, form: Form, embedder: Embedder
+) -> tuple[Examples, Collection[int]]:
     images = await _labelled_images(form, state)
-    files = images.each(lambda image: image.file)
+    files = images.each(lambda image: image.file.content)
     embedded = await while_connected(request, embedder.embed(files))
+    by_file: set[int] = set()
 
     def labelled(i: int, one: Embedded) -> Example:
         image = images.good[i]
-        return example(image.id or uuid.uuid4().hex, image.label, one.vector, one.digest)
+        example_id = image.id
+        if not example_id:
+            name = file_id(image.file.name)
+            if name is not None:
+                by_file.add(i)
+            example_id = name or uuid.uuid4().hex
+        return example(example_id, image.label, one.vector, one.digest)
 
-    return distinct(embedded.each_at(labelled))
+    return embedded.each_at(labelled), by_file
 
 
 async def _labelled_images(form: Form, state: State) -> Results[_LabelledImage]:
-    images, archives = form.files.get("images", ()), form.files.get("archive", ())
+    images, archives = form.files.get("images", ()), form.contents("archive")
     if archives:
         if len(archives) > 1 or images or "labels" in form.texts or "ids" in form.texts:
             raise InvalidInputError("give one archive alone, without images, labels and ids")
@@ -128,12 +142,16 @@ def _unpacked(archive: bytes, state: State) -> Results[_LabelledImage]:
         max_bytes=state.settings.max_expanded_bytes,
     )
     learned = unpacked.files.each(to_learn_from)
-    return learned.each(lambda file: _LabelledImage(file.content, file.label or "", file.id))
+    return learned.each(
+        lambda file: _LabelledImage(FormFile(file.path, file.content), file.label or "", file.id)
+    )
 
 
 def _from_vectors(items: Sequence[object], dim: int) -> Examples:
     def read(one: LabelledVector) -> Example:
-        return example(one.id or uuid.uuid4().hex, one.label, unit_vector(one.vector, dim))
+        with naming(one.id):
+            vector = unit_vector(one.vector, dim)
+        return example(one.id or uuid.uuid4().hex, one.label, vector)
 
     return distinct(each_valid(items, LabelledVector).each(read))
 
@@ -148,8 +166,9 @@ def _changes(state: State, head: Head, body: LabelsRequest) -> Examples:
 
 def _changed(change: LabelChange, find: Callable[[str], Example], dim: int) -> Example:
     if change.vector is not None:
-        example_id = change.id or uuid.uuid4().hex
-        return example(example_id, change.label, unit_vector(change.vector, dim))
+        with naming(change.id):
+            vector = unit_vector(change.vector, dim)
+        return example(change.id or uuid.uuid4().hex, change.label, vector)
     if not change.id:
         raise invalid_item("it has neither an id nor a vector; give one of them")
     found = find(change.id)

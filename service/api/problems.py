@@ -18,6 +18,7 @@ from service.wire.problems import (
     ItemProblem,
     ProblemDocument,
 )
+from zoo.validation import first_error
 
 PROBLEM = "urn:encoder-zoo:problem:"
 """Prefix of every problem's `type`; what follows is the kind of the error."""
@@ -134,8 +135,7 @@ async def _validation(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         detail = f"the body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}"
         return of(request.url.path, errors.MalformedError(detail))
-    where = ".".join(str(part) for part in first["loc"])
-    return of(request.url.path, errors.InvalidInputError(f"{where}: {first['msg']}"))
+    return of(request.url.path, errors.InvalidInputError(first_error(error)))
 
 
 async def _framework(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from service.embedding.encoders import Encoders
 from service.errors import ConflictError, InvalidInputError
+from service.rules.ids import naming
 from service.rules.labels import check_label
 from service.rules.metadata import MAX_KEY, ValueType, check_metadata, merged
 from service.search import filters
@@ -128,7 +129,8 @@ def change_item(database: Engine, name: str, item_id: str, changes: Mapping[str,
             )
         return label, metadata
 
-    return items.change_item(database, collection, item_id, change)
+    with naming(item_id):
+        return items.change_item(database, collection, item_id, change)
 
 
 def delete_items(

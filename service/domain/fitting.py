@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 from service.domain.labels import Origin
 from service.errors import InvalidInputError, ItemError
 from service.results import Results
-from service.rules.vectors import Vector
 from service.storage import head_rows
 from service.storage.head_rows import Example, Fitted, Head
+from zoo.arrays import Vector
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from service.embedding.embedder import Embedded, Embedder, of_one_image
 from service.errors import ItemError, ItemFailedError, invalid_item
 from service.results import Results
-from service.rules.ids import check_id
+from service.rules.ids import check_id, naming
 from service.rules.labels import check_label
 from service.rules.metadata import check_metadata, merged
 from service.rules.vectors import unit_vector
@@ -21,7 +21,7 @@ from service.storage import items
 from service.storage.collections import Collection, Keep
 from service.storage.database import reading
 from service.storage.items import File, Item, NewItem, Status
-from service.storage.types import Vectors
+from zoo.arrays import Vectors
 from zoo.images import FORMATS, decode, thumbnail
 
 OnExisting = Literal["merge", "replace", "skip"]
@@ -110,9 +110,12 @@ def prepare_vectors(
 ) -> Results[Prepared]:
     """Check drafts with their vectors."""
     checked = _checked(drafts.each(lambda pair: pair[0]), collection)
-    return checked.each_at(
-        lambda i, draft: _ready(draft, unit_vector(drafts.good[i][1], collection.dim))
-    )
+
+    def ready(i: int, draft: Draft) -> Prepared:
+        with naming(drafts.good[i][0].id):
+            return _ready(draft, unit_vector(drafts.good[i][1], collection.dim))
+
+    return checked.each_at(ready)
 
 
 def store(
@@ -174,13 +177,14 @@ def _checked(drafts: Results[Draft], collection: Collection) -> Results[Draft]:
     def check(draft: Draft) -> Draft:
         # An empty id, as an empty field of a form, is none.
         item_id = check_id(draft.id) if draft.id else uuid.uuid4().hex
-        check_label(draft.label)
-        if draft.metadata is not None:
-            check_metadata(draft.metadata, collection.metadata_schema)
+        with naming(draft.id):
+            label = None if draft.label is None else check_label(draft.label) or ""
+            if draft.metadata is not None:
+                check_metadata(draft.metadata, collection.metadata_schema)
         if item_id in seen:
             raise invalid_item(f"the id {item_id!r} is in the request twice; send it once")
         seen.add(item_id)
-        return replace(draft, id=item_id)
+        return replace(draft, id=item_id, label=label)
 
     return drafts.each(check)
 
@@ -191,8 +195,7 @@ def _ready(
     assert draft.id is not None
     # In an item that is new, there is nothing for a null to remove.
     metadata = merged({}, draft.metadata or {})
-    label = check_label(draft.label)
-    return Ready(NewItem(draft.id, vector, label, metadata, digest, files), draft)
+    return Ready(NewItem(draft.id, vector, draft.label or None, metadata, digest, files), draft)
 
 
 def _files(data: bytes, keep: Keep, max_pixels: int) -> list[File]:

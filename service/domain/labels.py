@@ -1,18 +1,19 @@
 """Label sets: examples that a head is fitted from. Every function that takes a database blocks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from service.domain.file_ids import distinct_ids
 from service.errors import InvalidInputError, SpaceMismatchError, invalid_item, missing_item
 from service.results import Results
-from service.rules.ids import check_id
+from service.rules.ids import check_id, naming
 from service.rules.labels import check_class
-from service.rules.vectors import Vector
 from service.storage import collections, head_rows, items, schema
-from service.storage.database import reading
+from service.storage.database import reading, writing
 from service.storage.head_rows import Example, Head
+from zoo.arrays import Vector
 
 Finder = Callable[[str], Example]
 """An example by its id. Raises ItemFailedError: there is none."""
@@ -35,7 +36,9 @@ def example(
     item_pk: int | None = None,
 ) -> Example:
     """A labelled vector, unit length. Raises ItemFailedError: its label or id cannot be used."""
-    return Example(check_id(example_id), check_class(label), vector, digest, item_pk)
+    checked = check_id(example_id)
+    with naming(checked):
+        return Example(checked, check_class(label), vector, digest, item_pk)
 
 
 def distinct(given: Results[Example]) -> Results[Example]:
@@ -51,10 +54,34 @@ def distinct(given: Results[Example]) -> Results[Example]:
     return given.each(once)
 
 
+def named(
+    given: Results[Example], by_file: Collection[int], taken: Mapping[str, str | None]
+) -> Results[Example]:
+    """Examples of distinct ids; one that was sent twice has an error.
+
+    Args:
+        given: examples. The ids of those at the positions `by_file` are names of files: one that
+            another image has gets a number, so that it does not take that one's place.
+        by_file: these positions.
+        taken: the ids that the head has, with the digests of their images.
+    """
+    own = {one.id: one.digest for i, one in given.good.items() if i not in by_file}
+    images = {i: one for i, one in given.good.items() if i in by_file}
+    ids = distinct_ids(((one.id, one.digest) for one in images.values()), {**taken, **own})
+    found = dict(zip(images, ids, strict=True))
+    return distinct(given.each_at(lambda i, one: replace(one, id=found.get(i, one.id))))
+
+
 def change_labels(
-    database: Engine, name: str, given: Results[Example], remove: Iterable[str]
+    database: Engine,
+    name: str,
+    given: Results[Example],
+    remove: Iterable[str],
+    by_file: Collection[int] = (),
 ) -> Results[tuple[Example, bool]]:
     """Add examples, or replace those of the same ids, and remove others; nothing is fitted.
+
+    The ids of those at the positions `by_file` are names of files, see `named`.
 
     Returns:
         Each example, and whether its id is new.
@@ -67,9 +94,12 @@ def change_labels(
     remove = list(remove)
     if not remove:
         given.require_some("no label could be set; see errors for why")
-    known = {one.id for one in head_rows.examples(database, name)}
-    head_rows.change_examples(database, name, given.values, remove)
-    return given.each(lambda one: (one, one.id not in known))
+    with writing(database) as connection:
+        head_id = head_rows.lock(connection, name)
+        known = head_rows.digests(connection, head_id)
+        changed = named(given, by_file, known)
+        head_rows.change_examples(connection, head_id, changed.values, remove)
+    return changed.each(lambda one: (one, one.id not in known))
 
 
 def labelled_items(database: Engine, collection: str) -> tuple[Origin, Results[Example]]:

@@ -12,10 +12,11 @@ from service.embedding.encoders import check_space
 from service.errors import InvalidInputError, NotFoundError
 from service.rules.vectors import unit_vector
 from service.search import filters
-from service.search.index import Vector, VectorIndex
+from service.search.index import VectorIndex
 from service.storage import items
 from service.storage.collections import Collection
 from service.storage.items import Item
+from zoo.arrays import Vector
 
 MAX_K = 1000
 MAX_EXAMPLES = 100

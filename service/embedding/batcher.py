@@ -12,20 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from service import metrics
 from service.errors import UnavailableError
-from zoo.images import Pixels
+from zoo.arrays import Pixels, Vectors
 
-Floats = npt.NDArray[np.float32]
-Encode = Callable[[Pixels], Floats]
+Encode = Callable[[Pixels], Vectors]
 
 
 @dataclass(frozen=True)
 class _Entry:
     square: Pixels
-    answer: asyncio.Future[Floats]
+    answer: asyncio.Future[Vectors]
     deadline: float
     """On the monotonic clock; a batch that starts later leaves the entry out."""
 
@@ -79,7 +77,7 @@ class Batcher:
         """Images in the queue."""
         return len(self._entries)
 
-    async def embed(self, square: Pixels) -> Floats:
+    async def embed(self, square: Pixels) -> Vectors:
         """One image (size, size, 3) -> its embedding (dim,), not yet unit length.
 
         Cancelling the caller takes the image out of its batch, as long as that has not begun.
@@ -87,7 +85,7 @@ class Batcher:
         Raises:
             UnavailableError: it waited longer than allowed, or the gateway is stopping.
         """
-        answer: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
         self._entries.append(_Entry(square, answer, time.monotonic() + self._queue_seconds))
         metrics.QUEUE.labels(self._name).set(len(self._entries))
         self._arrived.set()
@@ -151,7 +149,7 @@ class Batcher:
             if not entry.answer.done():
                 entry.answer.set_result(row)
 
-    def _encode_all(self, batch: list[_Entry]) -> list[Floats]:
+    def _encode_all(self, batch: list[_Entry]) -> list[Vectors]:
         squares = np.stack([entry.square for entry in batch])
         metrics.BATCH_IMAGES.labels(self._name).observe(len(batch))
         with metrics.ENCODE_SECONDS.labels(self._name).time():

@@ -3,10 +3,7 @@
 from collections import OrderedDict
 from threading import Lock
 
-import numpy as np
-import numpy.typing as npt
-
-Vector = npt.NDArray[np.float32]
+from zoo.arrays import Vector
 
 _OVERHEAD = 200  # bytes of a key, an array object and their places in the table, about
 

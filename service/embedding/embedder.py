@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from service import metrics
@@ -25,12 +24,12 @@ from service.errors import (
 )
 from service.results import Results
 from service.settings import Settings
+from zoo.arrays import Pixels, Vector
 from zoo.errors import GoldenMismatchError, RuntimeDownError
-from zoo.images import ImageError, Pixels, read_square
+from zoo.images import ImageError, read_square
 from zoo.package import Package
 from zoo.runtimes import Runtime, check_golden, least_cosine
 
-Vector = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 log = structlog.get_logger()

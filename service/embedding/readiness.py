@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from service.embedding.embedder import Embedder, Vector
+from service.embedding.embedder import Embedder
 from service.errors import ServiceError, UnavailableError
+from zoo.arrays import Vector
 from zoo.images import decode
 from zoo.runtimes import read_golden
 

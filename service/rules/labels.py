@@ -1,21 +1,38 @@
 """Labels: the name of a class, at every entrance the same."""
 
 from service.errors import invalid_item
+from zoo.text import nfc, unprintable
 
 MAX_LABEL = 256
+
+_SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u180e"  # soft hyphen, grapheme joiner, Arabic mark, Mongolian separator
+    "\u200b\u200c\u200d\u200e\u200f"  # zero-width space, joiners, direction marks
+    "\u2060\u2061\u2062\u2063\u2064\ufeff"  # word joiner, mathematical ones, byte order mark
+    "\u2800\u3164\uffa0"  # the Braille blank and the fillers of Hangul
+)
+_BLANK = _SPACES + _INVISIBLE
+
+
+def normal_label(label: str) -> str:
+    """A label as it is compared: NFC, without what cannot be seen at its ends; "" for none."""
+    return nfc(label.strip(_BLANK))
 
 
 def check_label(label: str | None) -> str | None:
     """A label as it is stored, None where there is none. Raises ItemFailedError."""
-    label = (label or "").strip()
-    if not label:
+    normal = normal_label(label or "")
+    if not normal:
         return None
-    if len(label) > MAX_LABEL or not label.isprintable():
+    reason = unprintable(normal)
+    if reason or len(normal) > MAX_LABEL:
+        why = f"it has {reason or f'{len(normal)} characters'}"
         raise invalid_item(
-            f"the label {label[:300]!r} cannot be used: labels are at most {MAX_LABEL} printable "
-            "characters"
+            f"the label {normal[:MAX_LABEL]!r} cannot be used, {why}: labels are at most "
+            f"{MAX_LABEL} printable characters"
         )
-    return label
+    return normal
 
 
 def check_class(label: str | None) -> str:

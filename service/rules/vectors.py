@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import invalid_item
-
-Vector = npt.NDArray[np.float32]
+from zoo.arrays import Vector
 
 
 def unit_vector(values: Sequence[float], dim: int) -> Vector:

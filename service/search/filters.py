@@ -21,9 +21,11 @@ from sqlalchemy import ColumnElement, and_, false, not_, or_, select, true
 
 from service.errors import InvalidInputError
 from service.rules import exact_json
+from service.rules.labels import normal_label
 from service.rules.metadata import INTEGERS, MAX_KEY, MAX_TEXT, ValueType, is_of_type
 from service.storage import schema
 from service.storage.collections import Collection
+from zoo.text import LONGEST, nfc
 
 MAX_DEPTH = 16
 MAX_CONDITIONS = 200
@@ -120,12 +122,24 @@ def _column(key: str, value: Any, counter: _Counter) -> ColumnElement[bool]:
         if operator == "exists":
             continue
         counter.add_values(len(operand))
-        for each in operand:
-            if not isinstance(each, str):
-                raise InvalidInputError(f"filter: {key} is text, not {_shown(each)}")
-        tests.append(_test(column, operator, operand))
+        tests.append(_test(column, operator, [_as_stored(key, each) for each in operand]))
     # Not true, and not NULL either, where there is no label: NULL would stay NULL under `not`.
     return and_(column.is_not(None), *tests)
+
+
+def _as_stored(key: str, operand: Any) -> str:
+    """A label or id in the form in which they are stored."""
+    if not isinstance(operand, str):
+        raise InvalidInputError(f"filter: {key} is text, not {_shown(operand)}")
+    if key == "id":
+        return nfc(operand)
+    label = normal_label(operand)
+    if not label:
+        raise InvalidInputError(
+            f"filter: label: {_shown(operand)} is blank, which no label is; for items without one, "
+            'write {"not": {"label": {"exists": true}}}'
+        )
+    return label
 
 
 def _metadata(
@@ -240,9 +254,10 @@ def _scalar(field: str, value: Any) -> Any:
             f"filter: {field}: compare with a text, a number, true or false, not {_shown(value)}; "
             'for what is missing, write {"not": {"' + field + '": {"exists": true}}}'
         )
-    if isinstance(value, str) and (len(value) > MAX_TEXT or "\0" in value):
+    most = LONGEST if field in ("id", "label") else MAX_TEXT
+    if isinstance(value, str) and (len(value) > most or "\0" in value):
         raise InvalidInputError(
-            f"filter: {field}: texts are at most {MAX_TEXT} characters, without NUL"
+            f"filter: {field}: texts are at most {most} characters, without NUL"
         )
     if isinstance(value, int) and value not in INTEGERS:
         raise InvalidInputError(

@@ -5,13 +5,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from service.storage.collections import Collection
-
-Vector = npt.NDArray[np.float32]
+from zoo.arrays import Vector
 
 
 @dataclass(frozen=True)

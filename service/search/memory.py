@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, Connection, Engine
 
 from service.errors import NotFoundError
 from service.search.gpu import Place
-from service.search.index import IndexStatus, Vector
-from service.search.segments import Keys, Segment, make_segment, merge, nearest, without
+from service.search.index import IndexStatus
+from service.search.segments import Segment, make_segment, merge, nearest, without
 from service.storage import collections, items
 from service.storage.collections import Collection
 from service.storage.database import reading
+from zoo.arrays import Keys, Vector
 
 MAX_DEAD = 0.25
 """Share of rows struck out beyond which a segment is written anew."""

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.search.gpu import MOST_FOUND, OnGpu, Place
+from zoo.arrays import Keys, Vectors
 
-Keys = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
-from service.errors import ServiceError, UnavailableError
+from service.errors import InvalidInputError, ServiceError, UnavailableError
 
 log = structlog.get_logger()
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it equal to the folder's."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -74,6 +74,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         UnavailableError: the database cannot be reached, or fails.
+        InvalidInputError: a value in the block is one that it cannot hold.
     """
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
@@ -91,6 +92,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises:
         UnavailableError: the database cannot be reached, or fails; or others kept SQLite's one
             writer's place for `BUSY_SECONDS`.
+        InvalidInputError: a value in the block is one that it cannot hold.
     """
     with _working(), _writing(engine) as connection:
         yield connection
@@ -105,9 +107,15 @@ def _writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _working() -> Iterator[None]:
-    """Tell a caller to come again where the database, not the request, is at fault."""
+    """Tell a caller what of the request cannot be stored, or that the database is at fault."""
     try:
         yield
+    except (exc.DataError, UnicodeEncodeError) as error:
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise InvalidInputError(
+            f"the request holds a value that the database cannot store ({reason}); leave out NUL "
+            "characters and halves of surrogate pairs"
+        ) from None
     except exc.OperationalError as error:
         if "database is locked" in str(error.orig):
             detail = "the database is busy with other writes; send the request again"

@@ -1,7 +1,7 @@
 """Heads in SQL: their labelled examples, their versions, and which version answers.
 
-Each function is one transaction; what writes has committed when it returns. All of them block, so
-the event loop calls them in threads.
+What takes an engine is one transaction; what writes has committed when it returns. All of them
+block, so the event loop calls them in threads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from service.errors import ConflictError, NotFoundError, SpaceMismatchError
 from service.storage import schema
 from service.storage.database import reading, writing
-from service.storage.types import Vectors, now
+from service.storage.types import now
+from zoo.arrays import Vectors
 
 _heads, _labels, _versions = schema.heads, schema.head_labels, schema.head_versions
 
@@ -136,32 +137,49 @@ def examples(database: Engine, name: str) -> list[Example]:
         ]
 
 
-def change_examples(
-    database: Engine, name: str, put: Sequence[Example] = (), remove: Iterable[str] = ()
-) -> None:
-    """Add examples, or replace those of the same id, and remove others by id; nothing is fitted.
-
-    Ids to remove that are not there are passed over, so that a request can be repeated.
+def lock(connection: Connection, name: str) -> int:
+    """The head's id; other writers of the head wait until the transaction ends.
 
     Raises:
         NotFoundError: there is no such head.
+    """
+    query = select(_heads.c.id).where(_heads.c.name == name).with_for_update()
+    head_id: int | None = connection.scalar(query)
+    if head_id is None:
+        raise _missing(name)
+    return head_id
+
+
+def digests(connection: Connection, head_id: int) -> dict[str, str | None]:
+    """The ids of a head's examples, each with the digest of its image, None for no image."""
+    query = select(_labels.c.example_id, _labels.c.digest).where(_labels.c.head_id == head_id)
+    return {row.example_id: row.digest for row in connection.execute(query)}
+
+
+def change_examples(
+    connection: Connection, head_id: int, put: Sequence[Example] = (), remove: Iterable[str] = ()
+) -> None:
+    """Add examples, or replace those of the same id, and remove others by id; nothing is fitted.
+
+    The head must be locked. Ids to remove that are not there are passed over, so that a request can
+    be repeated.
+
+    Raises:
         ConflictError: two examples have the same id, or an item of theirs is gone.
     """
-    with writing(database) as connection:
-        head_id = _lock(connection, name)
-        gone = [example_id for example_id in remove if "\0" not in example_id]
-        gone += [example.id for example in put]
-        for start in range(0, len(gone), 1000):
-            some = _labels.c.example_id.in_(gone[start : start + 1000])
-            connection.execute(delete(_labels).where(_labels.c.head_id == head_id, some))
-        _insert_examples(connection, head_id, put)
-        connection.execute(update(_heads).where(_heads.c.id == head_id).values(updated_at=now()))
+    gone = [example_id for example_id in remove if "\0" not in example_id]
+    gone += [example.id for example in put]
+    for start in range(0, len(gone), 1000):
+        some = _labels.c.example_id.in_(gone[start : start + 1000])
+        connection.execute(delete(_labels).where(_labels.c.head_id == head_id, some))
+    _insert_examples(connection, head_id, put)
+    connection.execute(update(_heads).where(_heads.c.id == head_id).values(updated_at=now()))
 
 
 def add_version(database: Engine, name: str, fitted: Fitted) -> Head:
     """Add a version, which becomes the live one. Raises NotFoundError."""
     with writing(database) as connection:
-        _insert_version(connection, _lock(connection, name), fitted)
+        _insert_version(connection, lock(connection, name), fitted)
         return _find(connection, name)
 
 
@@ -229,15 +247,6 @@ def _find(connection: Connection, name: str) -> Head:
 
 def _id(connection: Connection, name: str) -> int:
     head_id: int | None = connection.scalar(select(_heads.c.id).where(_heads.c.name == name))
-    if head_id is None:
-        raise _missing(name)
-    return head_id
-
-
-def _lock(connection: Connection, name: str) -> int:
-    """The head's id; other writers of the head wait until the transaction ends."""
-    query = select(_heads.c.id).where(_heads.c.name == name).with_for_update()
-    head_id: int | None = connection.scalar(query)
     if head_id is None:
         raise _missing(name)
     return head_id

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 from sqlalchemy import (
     ColumnElement,
@@ -26,7 +25,8 @@ from service.rules.metadata import INTEGERS, MAX_TEXT, Scalar, filter_values
 from service.storage import schema
 from service.storage.collections import Collection, lock, take_numbers
 from service.storage.database import reading, writing
-from service.storage.types import Vectors, now
+from service.storage.types import now
+from zoo.arrays import Keys, Vectors
 
 _items, _vectors, _values = schema.items, schema.vectors, schema.item_values
 _files, _deletions = schema.item_files, schema.deletions
@@ -35,7 +35,6 @@ CHUNK = 1000
 """Values in one IN list; SQLite allows 32,766 parameters a statement."""
 
 T = TypeVar("T")
-Keys = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from service.storage.types import Key, Moment, Ordered, Vector
+from service.storage.types import Key, Moment, Ordered, StoredVector
 
 metadata = MetaData(
     naming_convention={
@@ -78,7 +78,7 @@ vectors = Table(
     Column("item_pk", ForeignKey("items.pk", ondelete="CASCADE"), primary_key=True),
     Column("collection_id", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),  # of the last change of the vector
-    Column("vector", Vector, nullable=False),  # unit length
+    Column("vector", StoredVector, nullable=False),  # unit length
     Index(None, "collection_id", "sequence"),
 )
 
@@ -145,7 +145,7 @@ head_labels = Table(
     Column("head_id", ForeignKey("heads.id", ondelete="CASCADE"), nullable=False),
     Column("example_id", Ordered, nullable=False),
     Column("label", Ordered, nullable=False),
-    Column("vector", Vector, nullable=False),
+    Column("vector", StoredVector, nullable=False),
     Column("digest", Text),
     # An item that is removed takes its labels with it.
     Column("item_pk", ForeignKey("items.pk", ondelete="CASCADE"), index=True),

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
-Vectors = npt.NDArray[np.float32]
+from zoo.arrays import Vector
 
 Key = BigInteger().with_variant(Integer(), "sqlite")
 """A key the database numbers; SQLite numbers by itself only what is called INTEGER."""
@@ -35,7 +34,7 @@ class Moment(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-class Vector(TypeDecorator[Vectors]):
+class StoredVector(TypeDecorator[Vector]):
     """A vector of `dim` floats, stored as little-endian float32."""
 
     impl = LargeBinary
@@ -45,7 +44,7 @@ class Vector(TypeDecorator[Vectors]):
         """float (dim,) -> bytes."""
         return None if value is None else np.asarray(value, dtype="<f4").tobytes()
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Vectors | None:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> Vector | None:  # noqa: ARG002
         """Bytes -> float32 (dim,), read-only."""
         return (
             None if value is None else np.frombuffer(value, dtype="<f4").astype("=f4", copy=False)

@@ -20,5 +20,9 @@ class SentAs:
         return handler.generate_schema(self.type)
 
 
+ID = "1 to 256 printable characters, without '/'; stored in Unicode's form NFC"
+LABEL = "up to 256 printable characters; stored trimmed, in Unicode's form NFC"
+"""What may be an id and a label, for descriptions."""
+
 Numbers = Annotated[npt.NDArray[np.float32], SentAs(list[float])]
 """float32 (dim,)."""

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from service.domain.ingest import OnExisting
+from service.rules.ids import LookedUp
 from service.rules.metadata import ValueType
 from service.storage.collections import Keep
 from service.storage.items import Status
-from service.wire.annotations import Numbers
+from service.wire.annotations import ID, LABEL, Numbers
 from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
 
 Metadata = dict[str, Any]
@@ -71,10 +72,10 @@ class Collections(TypedDict):
 class NewItem(_Input):
     """An item with its vector."""
 
-    id: str | None = Field(None, description="1 to 256 printable characters, no '/'; default: made")
+    id: str | None = Field(None, description=f"{ID}; default: made")
     vector: list[float] = Field(description="`dim` numbers of any length; stored as unit length")
     label: str | None = Field(
-        None, description='up to 256 characters; absent: as it is; "" or null: none'
+        None, description=f'{LABEL}; absent: as it is; "", blank or null: none'
     )
     metadata: Metadata | None = Field(
         default_factory=dict,
@@ -154,7 +155,7 @@ class ItemPage(TypedDict):
 class ItemChanges(_Input):
     """What to change of an item; what is left out stays."""
 
-    label: str | None = Field(None, description="null clears it")
+    label: str | None = Field(None, description=f"{LABEL}; blank or null clears it")
     metadata: Metadata = Field(
         default_factory=dict, description="a JSON merge patch (RFC 7396): null removes a key"
     )
@@ -163,7 +164,7 @@ class ItemChanges(_Input):
 class DeleteRequest(_Input):
     """Which items to remove: by ids or by a filter."""
 
-    ids: list[str] | None = None
+    ids: list[LookedUp] | None = None
     filter: Filter | None = Field(None, description=FILTER)
 
 
@@ -179,9 +180,11 @@ class SearchRequest(_Input):
 
     vector: list[float] | None = None
     space: str | None = Field(None, description="the space of the vector; checked if given")
-    id: str | None = Field(None, description="an item; it is not found itself")
-    positive: list[str] | None = Field(None, description="items to be like; not found themselves")
-    negative: list[str] | None = Field(
+    id: LookedUp | None = Field(None, description="an item; it is not found itself")
+    positive: list[LookedUp] | None = Field(
+        None, description="items to be like; not found themselves"
+    )
+    negative: list[LookedUp] | None = Field(
         None,
         description="items to be unlike: the direction is p + (p - n), p and n being the means",
     )

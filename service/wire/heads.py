@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from service.rules.ids import LookedUp
+from service.rules.names import Name
+from service.wire.annotations import ID, LABEL
 from service.wire.batches import EachOf
-from service.wire.problems import EXAMPLE_ITEM_PROBLEM, FailedItem
-
-_SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
+from service.wire.problems import FailedItem
 
 
 class _Request(BaseModel):
@@ -19,15 +20,15 @@ class _Request(BaseModel):
 class LabelledVector(_Request):
     """One labelled vector."""
 
-    id: str | None = Field(None, description="1 to 256 printable characters; made where missing")
+    id: str | None = Field(None, description=f"{ID}; made where missing")
     vector: list[float] = Field(description="dim numbers of any length but zero")
-    label: str = Field(description="its class: 1 to 256 printable characters")
+    label: str = Field(description=f"its class: {LABEL}; not blank")
 
 
 class HeadRequest(_Request):
     """The label set: a collection's labelled items, or labelled vectors."""
 
-    collection: str | None = None
+    collection: Name | None = None
     model: str | None = Field(None, description="whose vectors these are; default: as for images")
     space: str | None = Field(None, description="checked against the model's, if given")
     items: Annotated[list[Any], EachOf(LabelledVector)] | None = None
@@ -36,8 +37,8 @@ class HeadRequest(_Request):
 class LabelChange(_Request):
     """One example to add, to replace, or to label anew."""
 
-    id: str | None = None
-    label: str
+    id: LookedUp | None = None
+    label: str = Field(description=f"its class: {LABEL}; not blank")
     vector: list[float] | None = Field(
         None, description="may be left out for an example that is there, or with a collection"
     )
@@ -46,10 +47,10 @@ class LabelChange(_Request):
 class LabelsRequest(_Request):
     """Changes of a head's label set."""
 
-    collection: str | None = Field(None, description="where the vectors of new ids come from")
+    collection: Name | None = Field(None, description="where the vectors of new ids come from")
     space: str | None = Field(None, description="checked against the head's, if given")
     items: Annotated[list[Any], EachOf(LabelChange)] = Field(default_factory=list)
-    remove: list[str] = Field(default_factory=list, description="ids of examples to take out")
+    remove: list[LookedUp] = Field(default_factory=list, description="ids of examples to take out")
 
 
 class LiveRequest(_Request):
@@ -61,8 +62,8 @@ class LiveRequest(_Request):
 class ClassifyRequest(_Request):
     """Items of a collection by id, or vectors."""
 
-    collection: str | None = None
-    ids: list[str] | None = None
+    collection: Name | None = None
+    ids: list[LookedUp] | None = None
     vectors: list[list[float]] | None = None
     space: str | None = Field(None, description="checked against the head's, if given")
     top: int = Field(3, ge=1, description="how many classes an answer lists")
@@ -239,117 +240,3 @@ class Classifications(TypedDict):
     head: str
     version: int
     data: list[Classification | FailedItem] | list[ItemClassification | FailedItemById]
-
-
-HEAD_EXAMPLES: dict[str, Any] = {
-    "labelled items of a collection": {"collection": "photos"},
-    "labelled vectors (as short as no model's, to be read)": {
-        "space": _SPACE,
-        "items": [
-            {"id": "a", "vector": [0.1, 0.9, -0.2], "label": "dress"},
-            {"vector": [0.8, 0.1, 0.3], "label": "shirt"},
-        ],
-    },
-}
-LABELS_EXAMPLES: dict[str, Any] = {
-    "label one anew, take one out": {"items": [{"id": "a", "label": "shirt"}], "remove": ["b"]},
-    "add an item of a collection": {
-        "collection": "photos",
-        "items": [{"id": "img-7", "label": "dress"}],
-    },
-}
-LIVE_EXAMPLES: dict[str, Any] = {"roll back": {"version": 1}}
-CLASSIFY_EXAMPLES: dict[str, Any] = {
-    "items of a collection": {"collection": "photos", "ids": ["img-8", "img-9"]},
-    "vectors": {"vectors": [[0.1, 0.9, -0.2]], "top": 2, "version": 1},
-}
-
-_CLASSES = [{"name": "dress", "count": 5}, {"name": "shirt", "count": 5}]
-_REPORT: dict[str, Any] = {
-    "accuracy": {
-        "mean": 0.9,
-        "low": 0.6,
-        "high": 0.98,
-        "method": "10 times repeated stratified cross-validation; 95% Wilson interval for 10 "
-        "distinct examples",
-    },
-    "per_class": [
-        {"name": "dress", "count": 5, "precision": 1.0, "recall": 0.8, "f1": 0.89},
-        {"name": "shirt", "count": 5, "precision": 0.83, "recall": 1.0, "f1": 0.91},
-    ],
-    "confusion": [[4.0, 1.0], [0.0, 5.0]],
-    "learning_curve": [{"per_class": 1, "accuracy": 0.7}, {"per_class": 4, "accuracy": 0.9}],
-    "suspects": [{"id": "a", "label": "dress", "suggested": "shirt", "probability": 0.91}],
-    "warnings": ["'dress' has 5 examples; with 10 or more the accuracy can be trusted further"],
-}
-_HEAD: dict[str, Any] = {
-    "head": "clothes",
-    "live": 1,
-    "last": 1,
-    "model": "simclr-r18-small@2",
-    "space": _SPACE,
-    "dim": 512,
-    "labels": 10,
-    "created_at": "2026-01-31T12:00:00Z",
-    "updated_at": "2026-01-31T12:00:00Z",
-}
-_VERSION: dict[str, Any] = {
-    "head": "clothes",
-    "version": 1,
-    "live": 1,
-    "model": "simclr-r18-small@2",
-    "space": _SPACE,
-    "classes": _CLASSES,
-    "report": _REPORT,
-}
-FIT_ANSWER: dict[str, Any] = {
-    "one image was damaged": {
-        **_VERSION,
-        "items": [
-            {"index": 0, "id": "4c1f0d9be1a54a0cb6b7a1f1a7a6f2b0"},
-            {"index": 1, "error": EXAMPLE_ITEM_PROBLEM},
-        ],
-    }
-}
-PUT_AGAIN_ANSWER: dict[str, Any] = {
-    "a second version": {**_VERSION, "version": 2, "live": 2, "items": [{"index": 0, "id": "a"}]}
-}
-REFIT_ANSWER: dict[str, Any] = {"a second version": {**_VERSION, "version": 2, "live": 2}}
-HEAD_ANSWER: dict[str, Any] = {"a head": _HEAD}
-HEADS_ANSWER: dict[str, Any] = {"one head": {"data": [_HEAD]}}
-VERSION_ANSWER: dict[str, Any] = {
-    "the first": {**_VERSION, "created_at": "2026-01-31T12:00:00Z"},
-}
-VERSIONS_ANSWER: dict[str, Any] = {
-    "one version": {
-        "head": "clothes",
-        "live": 1,
-        "data": [{**_VERSION, "created_at": "2026-01-31T12:00:00Z"}],
-    }
-}
-LABELS_ANSWER: dict[str, Any] = {
-    "one changed": {
-        "head": "clothes",
-        "labels": 9,
-        "data": [{"index": 0, "id": "a", "status": "updated"}],
-    }
-}
-CLASSIFY_ANSWER: dict[str, Any] = {
-    "one of two images is damaged": {
-        "head": "clothes",
-        "version": 1,
-        "data": [
-            {
-                "index": 0,
-                "label": "dress",
-                "unknown": False,
-                "probability": 0.83,
-                "top": [
-                    {"label": "dress", "probability": 0.83},
-                    {"label": "shirt", "probability": 0.17},
-                ],
-            },
-            {"index": 1, "error": EXAMPLE_ITEM_PROBLEM},
-        ],
-    }
-}

@@ -10,9 +10,10 @@ from sklearn.datasets import load_sample_images
 
 from export.package import Serving, export_run
 from tests.runs import write_run
+from zoo.arrays import Pixels
 from zoo.encoders import load_served
 from zoo.errors import GoldenMismatchError, PackageError
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import WEIGHTS, Layer, Metric
 from zoo.package import Package, read_package, verify
 from zoo.package_writer import record_metrics

@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 
 from training.augment import colour, pixels
 from training.augment.boxes import random_crops, random_holes
+from training.augment.chunks import in_chunks
 from training.augment.draws import integers, uniform
 from training.augment.geometry import apply_separable, blur_taps, resize_taps
-from training.augment.pieces import in_pieces
 from training.augment.settings import Augmentation, OperatorName
 
 Parameter = Tensor | int | list[int]
@@ -60,7 +60,7 @@ def apply_operators(
     def change(rows: slice) -> None:
         images[rows] = apply_drawn(images[rows], drawn, rows)
 
-    in_pieces(images, change)
+    in_chunks(images, change)
     return images
 
 

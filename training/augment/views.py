@@ -6,10 +6,10 @@ import torch
 from torch import Generator, Tensor
 
 from training.augment.boxes import Boxes, random_crops
+from training.augment.chunks import in_chunks
 from training.augment.draws import uniform
 from training.augment.geometry import Taps, apply_separable, resize_taps
 from training.augment.operators import Batch, apply_drawn, apply_operators, draw_operators
-from training.augment.pieces import in_pieces
 from training.augment.settings import Augmentation, OperatorName
 
 _AFTER_CROP: tuple[OperatorName, ...] = ("jitter", "grey", "blur")
@@ -57,7 +57,7 @@ def random_views(images: Tensor, augmentation: Augmentation, generator: Generato
         part = _resized(images[rows], geometry.of(rows), augmentation)
         views[rows] = apply_drawn(part, drawn, rows)
 
-    in_pieces(views, fill)
+    in_chunks(views, fill)
     return views
 
 

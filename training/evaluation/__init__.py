@@ -2,7 +2,7 @@
 
 from training.evaluation.baselines import baselines_of
 from training.evaluation.evaluate import PROTOCOLS, check_protocol, evaluate
-from training.evaluation.features import Embedder, Features, embed_source
+from training.evaluation.features import EvaluatedModel, Features, embed_source
 from training.evaluation.models import embedder_of
 from training.evaluation.results import Accuracy, Difference, Evaluation
 from training.evaluation.sets import LabelledSet, Subset, read_sets
@@ -13,7 +13,7 @@ __all__ = [
     "PROTOCOLS",
     "Accuracy",
     "Difference",
-    "Embedder",
+    "EvaluatedModel",
     "Evaluation",
     "Features",
     "LabelledSet",

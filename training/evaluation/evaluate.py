@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from training.evaluation.features import Embedder, StageProgress
+from training.evaluation.features import EvaluatedModel, StageProgress
 from training.evaluation.few_label import check_few_label, measure_few_label
 from training.evaluation.fractions import check_fractions, measure_fractions
 from training.evaluation.frozen import (
@@ -48,7 +48,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
 
 
 def evaluate(
-    embedders: Sequence[Embedder],
+    embedders: Sequence[EvaluatedModel],
     sets: Sequence[LabelledSet],
     protocols: Sequence[str],
     options: Options = DEFAULTS,

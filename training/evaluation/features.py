@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sources import DataError, Entry, read_files, source_digest, source_name
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run
 from zoo.files import whole_file
-from zoo.images import ImageError, InputBlock, Pixels, read_square
+from zoo.images import ImageError, InputBlock, read_square
 from zoo.package import Package
 
-Floats = npt.NDArray[np.float32]
 StageProgress = Callable[[str, int, int], None]
 """Called with the name of the stage, how much of it is done, and of how much."""
 
@@ -25,7 +25,7 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Embedder:
+class EvaluatedModel:
     """A method to evaluate.
 
     name: in tables. identity: what its features are cached under; another whenever they would be.
@@ -37,7 +37,7 @@ class Embedder:
     name: str
     identity: str
     block: InputBlock
-    embed: Callable[[Pixels], Floats]
+    embed: Callable[[Pixels], Vectors]
     source: Run | Package | None = None
 
 
@@ -49,7 +49,7 @@ class Features:
     paths: of the n images inside their source. unreadable: images left out, with the reason.
     """
 
-    vectors: Floats
+    vectors: Vectors
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -57,7 +57,7 @@ class Features:
 
 
 def embed_source(
-    embedder: Embedder,
+    embedder: EvaluatedModel,
     source: Path,
     entries: list[Entry],
     cache: Path | None = None,
@@ -90,7 +90,7 @@ def gather(parts: Sequence[Features], entries: list[Entry]) -> Features:
     return _features(vectors[[row[entry.path] for entry in kept]], kept, lost)
 
 
-def unit_length(vectors: Floats) -> Floats:
+def unit_length(vectors: Vectors) -> Vectors:
     """Rows (n, d) to unit length; a row of zeros, which has no direction, points everywhere alike.
 
     Such rows are rare but real: the gradients of a flat image are all zero.
@@ -100,24 +100,24 @@ def unit_length(vectors: Floats) -> Floats:
     return np.where(norms > 0, vectors / np.where(norms > 0, norms, 1), flat)
 
 
-def _features(vectors: Floats, entries: list[Entry], unreadable: dict[str, str]) -> Features:
+def _features(vectors: Vectors, entries: list[Entry], unreadable: dict[str, str]) -> Features:
     classes = tuple(sorted({entry.label for entry in entries}))
     number = {name: index for index, name in enumerate(classes)}
     labels = np.array([number[entry.label] for entry in entries], np.int64)
     return Features(vectors, labels, classes, tuple(e.path for e in entries), unreadable)
 
 
-def _key(embedder: Embedder, source: Path, entries: list[Entry]) -> str:
+def _key(embedder: EvaluatedModel, source: Path, entries: list[Entry]) -> str:
     parts = [embedder.identity, embedder.block.model_dump_json(), source_digest(source, entries)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _embed_all(
-    embedder: Embedder, source: Path, entries: list[Entry], progress: StageProgress | None
-) -> tuple[npt.NDArray[np.int64], Floats, dict[str, str]]:
+    embedder: EvaluatedModel, source: Path, entries: list[Entry], progress: StageProgress | None
+) -> tuple[npt.NDArray[np.int64], Vectors, dict[str, str]]:
     """Rows of the entries that could be read (in order), their vectors, and the others' reasons."""
     rows: list[int] = []
-    chunks: list[Floats] = []
+    chunks: list[Vectors] = []
     unreadable: dict[str, str] = {}
     done = 0
     for batch in _squares(source, entries, embedder.block):
@@ -159,7 +159,7 @@ def _squares(
 
 
 def _save(
-    file: Path, rows: npt.NDArray[np.int64], vectors: Floats, unreadable: dict[str, str]
+    file: Path, rows: npt.NDArray[np.int64], vectors: Vectors, unreadable: dict[str, str]
 ) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as partial:

@@ -15,10 +15,10 @@ from training.augment.geometry import apply_separable, resize_taps
 from training.evaluation.models import device
 from training.evaluation.task import Size
 from training.optimizers import cosine_with_warmup
+from zoo.arrays import Labels
 from zoo.encoders import ServedEncoder
 from zoo.images import InputBlock
 
-Labels = npt.NDArray[np.int64]
 _TEST_BATCH = 256
 
 
@@ -66,7 +66,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConcreteSchedule:
     """A schedule for a number of images; a batch is at most an eighth of them."""
 
     batch: int
@@ -76,7 +76,7 @@ class Plan:
     warmup: int
 
     @classmethod
-    def of(cls, schedule: Schedule, images: int, percent: int) -> "Plan":
+    def of(cls, schedule: Schedule, images: int, percent: int) -> "ConcreteSchedule":
         """What a schedule comes to."""
         batch = min(schedule.batch, max(2, images // 8))
         per_epoch = images // batch
@@ -119,7 +119,7 @@ class Classifier(nn.Module):
 def train_classifier(
     served: ServedEncoder,
     images: Labelled,
-    plan: Plan,
+    plan: ConcreteSchedule,
     weight_decay: float,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,

@@ -13,11 +13,11 @@ import torch
 
 from sources import DataError, Entry, source_name
 from training.data import Packed, pack
-from training.evaluation.features import Embedder
+from training.evaluation.features import EvaluatedModel
 from training.evaluation.finetune import (
     SCHEDULES,
+    ConcreteSchedule,
     Labelled,
-    Plan,
     Start,
     classifier_accuracy,
     train_classifier,
@@ -91,7 +91,7 @@ def _share(count: int, percent: int) -> int:
     return round(count * percent / 100)
 
 
-def _frozen(task: Task, embedder: Embedder, chosen: list[Entry], percent: int) -> Accuracy:
+def _frozen(task: Task, embedder: EvaluatedModel, chosen: list[Entry], percent: int) -> Accuracy:
     train = task.features(embedder, chosen)
     test = task.features(embedder, task.division().test)
     labels = numbered(test, train)
@@ -107,7 +107,7 @@ def _frozen(task: Task, embedder: Embedder, chosen: list[Entry], percent: int) -
 
 def _trained(
     task: Task,
-    embedder: Embedder,
+    embedder: EvaluatedModel,
     name: str,
     start: Start,
     packed: Packed,
@@ -122,7 +122,7 @@ def _trained(
     if start == "from scratch":
         _forget(network, task.options.seed)
     schedule = SCHEDULES[task.options.size][start]
-    plan = Plan.of(schedule, len(train.rows), percent)
+    plan = ConcreteSchedule.of(schedule, len(train.rows), percent)
     report = task.report(f"{name}: {percent}% of the labels")
     trained = train_classifier(
         network, train, plan, schedule.weight_decay, task.options.seed, report

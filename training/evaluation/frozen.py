@@ -9,11 +9,12 @@ from heads.interval import wilson
 from sources import DataError
 from training.evaluation.features import Features
 from training.evaluation.knn import knn_accuracy
-from training.evaluation.linear import PAPER, SPREAD, Labels, Penalties, linear_accuracy
+from training.evaluation.linear import PAPER, SPREAD, Penalties, linear_accuracy
 from training.evaluation.linear_sgd import BATCH, EPOCHS, fit_linear_sgd
 from training.evaluation.results import Accuracy
 from training.evaluation.sets import Division
 from training.evaluation.task import Task
+from zoo.arrays import Labels
 
 Fit = Callable[[Features, Features, Labels, Task, str], tuple[float, str]]
 """(train, test, the test labels as numbers of train's classes, task, what it is) -> accuracy and

@@ -1,16 +1,14 @@
 """Weighted k-nearest-neighbour classification (Wu et al. 2018, arXiv:1805.01978, section 3.4)."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Labels = npt.NDArray[np.int64]
+from zoo.arrays import Features, Labels
 
 
 def knn_accuracy(
-    bank: Floats,
+    bank: Features,
     bank_labels: Labels,
-    queries: Floats,
+    queries: Features,
     labels: Labels,
     k: int = 20,
     temperature: float = 0.07,

@@ -15,8 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from torch import Tensor
 
-Floats = npt.NDArray[np.floating]
-Labels = npt.NDArray[np.int64]
+from zoo.arrays import Features, Labels
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,12 @@ class Linear:
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
 
-    def predict(self, features: Floats) -> Labels:
+    def predict(self, features: Features) -> Labels:
         """Class numbers (n,) for features (n, d)."""
         answer: Labels = (features @ self.weights + self.bias).argmax(axis=1)
         return answer
 
-    def loss(self, features: Floats, labels: Labels) -> float:
+    def loss(self, features: Features, labels: Labels) -> float:
         """Mean negative log-likelihood of labels (n,) for features (n, d)."""
         told = log_softmax(features @ self.weights + self.bias, axis=1)
         return -float(told[np.arange(len(labels)), labels].mean())
@@ -70,9 +69,9 @@ class LinearResult:
 
 
 def linear_accuracy(
-    train: Floats,
+    train: Features,
     train_labels: Labels,
-    test: Floats,
+    test: Features,
     test_labels: Labels,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -119,7 +118,7 @@ def linear_accuracy(
     )
 
 
-def fit_linear(features: Floats, labels: Labels, l2: float) -> Linear:
+def fit_linear(features: Features, labels: Labels, l2: float) -> Linear:
     """Minimise mean(-log p[label]) + l2 / 2 * |weights|^2, the bias free.
 
     scikit-learn's LogisticRegression finds the same at C = 1 / (l2 * n).
@@ -135,7 +134,7 @@ class _Problem:
     tens of steps and not hundreds; the penalty does not change under rotation.
     """
 
-    def __init__(self, features: Floats, labels: Labels) -> None:
+    def __init__(self, features: Features, labels: Labels) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         x = torch.from_numpy(np.ascontiguousarray(features, np.float32)).to(device)
         self.mean = x.mean(dim=0)

@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.evaluation.linear import Floats, Labels, Linear
+from training.evaluation.linear import Linear
 from training.optimizers import cosine_with_warmup
+from zoo.arrays import Labels, Vectors
 
 EPOCHS, BATCH, RATE, MOMENTUM = 90, 256, 0.1, 0.9
 
 
 def fit_linear_sgd(
-    features: Floats,
+    features: Vectors,
     labels: Labels,
     seed: int = 0,
     epochs: int = EPOCHS,

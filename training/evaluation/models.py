@@ -5,21 +5,22 @@ import hashlib
 import numpy as np
 import torch
 
-from training.evaluation.features import Embedder, Floats
+from training.evaluation.features import EvaluatedModel
 from training.recipe import Recipe
+from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run, ServedEncoder, encoder_from_run, load_served
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.manifest import Layer
 from zoo.package import Package
 from zoo.runtimes import open_runtime
 
 
-def embedder_of(source: Run | Package) -> Embedder:
+def embedder_of(source: Run | Package) -> EvaluatedModel:
     """A run's or a package's encoder as an embedder."""
     return run_embedder(source) if isinstance(source, Run) else package_embedder(source)
 
 
-def run_embedder(run: Run) -> Embedder:
+def run_embedder(run: Run) -> EvaluatedModel:
     """A run's encoder as it was trained: h, from images at the last view size.
 
     Raises:
@@ -28,22 +29,22 @@ def run_embedder(run: Run) -> Embedder:
     network = load_network(run).to(device())
 
     @torch.inference_mode()
-    def embed(images: Pixels) -> Floats:
-        features: Floats = network(torch.from_numpy(images).to(device())).cpu().numpy()
+    def embed(images: Pixels) -> Vectors:
+        features: Vectors = network(torch.from_numpy(images).to(device())).cpu().numpy()
         return features
 
     digest = hashlib.sha256()
     for name, tensor in sorted(run.part("encoder").items()):
         digest.update(name.encode() + np.ascontiguousarray(tensor.numpy()).tobytes())
     identity = f"run {digest.hexdigest()}"
-    return Embedder(run.folder.resolve().name, identity, network.block, embed, run)
+    return EvaluatedModel(run.folder.resolve().name, identity, network.block, embed, run)
 
 
-def package_embedder(package: Package) -> Embedder:
+def package_embedder(package: Package) -> EvaluatedModel:
     """A package as the gateway runs it, proven on its golden vectors."""
     runtime, manifest = open_runtime(package), package.manifest
     identity = f"{manifest.space} {runtime.variant}"
-    return Embedder(manifest.reference, identity, manifest.input, runtime.embed, package)
+    return EvaluatedModel(manifest.reference, identity, manifest.input, runtime.embed, package)
 
 
 def load_network(source: Run | Package) -> ServedEncoder:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
@@ -27,12 +26,10 @@ from training.evaluation.results import Accuracy
 from training.evaluation.task import Task
 from training.methods import build_method
 from training.methods.simclr import SimCLR
+from zoo.arrays import Labels, Pixels, Vectors
 from zoo.encoders import Run, load_weights
 from zoo.encoders.run import CHECKPOINT
-from zoo.images import Pixels
 
-Labels = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 REPRESENTATIONS = ("h", "g(h)")
 _TRAIN, _TEST, _BATCH = 10_000, 4_000, 256
 _HIDDEN, _EPOCHS = 512, 60
@@ -130,7 +127,7 @@ def probe(
 
 
 def mlp_accuracy(
-    train: Floats, train_labels: Labels, test: Floats, labels: Labels, seed: int
+    train: Vectors, train_labels: Labels, test: Vectors, labels: Labels, seed: int
 ) -> float:
     """Accuracy on `test` (m, d) of an MLP of one hidden layer, fitted on `train` (n, d).
 
@@ -191,7 +188,7 @@ def _pixels(task: Task, entries: list[Entry], most: int) -> Pixels:
 @torch.inference_mode()
 def _represent(
     method: SimCLR, run: Run, pixels: Pixels, transformation: Transformation, generator: Generator
-) -> tuple[dict[str, Floats], Labels]:
+) -> tuple[dict[str, Vectors], Labels]:
     """h and g(h) of transformed views, float32 (n, d) each, and the classes, (n,)."""
     recipe = recipe_of(run)
     usual = recipe.augmentation.operators or ("crop", "flip", "jitter", "grey")

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from sources import Entry
-from training.evaluation.features import Embedder, Features, StageProgress, embed_source, gather
+from training.evaluation.features import (
+    EvaluatedModel,
+    Features,
+    StageProgress,
+    embed_source,
+    gather,
+)
 from training.evaluation.sets import Division, LabelledSet
 
 Size = Literal["paper", "cpu"]
@@ -36,7 +42,7 @@ DEFAULTS = Options()
 class Task:
     """Encoders on one set. `cache` is a folder for features and pixels."""
 
-    embedders: Sequence[Embedder]
+    embedders: Sequence[EvaluatedModel]
     data: LabelledSet
     options: Options
     cache: Path
@@ -47,7 +53,7 @@ class Task:
         """Train and test split, as the options name them."""
         return self.data.division(self.options.train_split, self.options.test_split)
 
-    def features(self, embedder: Embedder, entries: list[Entry]) -> Features:
+    def features(self, embedder: EvaluatedModel, entries: list[Entry]) -> Features:
         """Features of some entries of the set, each computed once for all protocols.
 
         They are cached a split at a time, so that protocols that ask for other parts share them.

@@ -26,11 +26,10 @@ from torch import Tensor
 import heads
 from sources import list_entries, read_files, source_name
 from zoo.architectures import Stage
+from zoo.arrays import Vectors
 from zoo.encoders import Encoder, ServedEncoder, encoder_from_run, fit_representation, read_run
 from zoo.images import ImageError, InputBlock, read_square
 from zoo.manifest import Layer
-
-Vectors = npt.NDArray[np.float32]
 
 SIZES = (64, 80, 96)
 CROPS = (1.0, 0.875)

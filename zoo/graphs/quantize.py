@@ -16,9 +16,9 @@ import onnx
 import onnxruntime as ort
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from zoo.images import Pixels
+from zoo.arrays import Pixels, Vectors
 from zoo.progress import Progress
-from zoo.runtimes.golden import Floats, agreement
+from zoo.runtimes.golden import agreement
 
 MOST_KEPT = 0.25
 """Share of the convolutions that may stay in float32; more would cost the speed."""
@@ -135,7 +135,7 @@ class _Reader:
         return next(self._batches, None)
 
 
-def _run(graph: Path, images: Pixels) -> Floats:
+def _run(graph: Path, images: Pixels) -> Vectors:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

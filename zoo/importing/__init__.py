@@ -9,13 +9,13 @@ from pathlib import Path
 import onnx
 
 from zoo.architectures import OnnxGraph
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import ImportRefusedError, InstalledError
 from zoo.graphs.digest import graph_digest
 from zoo.graphs.rewrite import write_graph
 from zoo.graphs.serve import Ends, serve
 from zoo.graphs.walk import clear_notes
 from zoo.graphs.weights import refer_to_weights, weight_of, write_weights
-from zoo.images import Pixels
 from zoo.importing.file import read_onnx
 from zoo.importing.golden import golden_images, golden_of
 from zoo.importing.output import axes_of, choose_output, pooling
@@ -25,7 +25,7 @@ from zoo.importing.rule import Range, Rule, Said, settle
 from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, OutputLayer, Provenance, Source
 from zoo.package import Package, file_digest
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
-from zoo.runtimes.golden import Floats, Golden, agreement, write_golden
+from zoo.runtimes.golden import Golden, agreement, write_golden
 from zoo.runtimes.onnx import check_installed
 from zoo.store import find_package, installed_versions, new_package
 
@@ -104,7 +104,7 @@ def _understand(model: onnx.ModelProto, path: Path, said: Said) -> _Imported:
         first=pool == "cls",
     )
 
-    def embed(images: Pixels, rule: Rule = rule) -> Floats:
+    def embed(images: Pixels, rule: Rule = rule) -> Vectors:
         return rows_of(reference.run(images, rule.block), ends)
 
     golden = golden_of(images, rule, embed)

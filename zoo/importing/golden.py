@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 from onnx import TensorProto
 
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import ImportRefusedError
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.importing.rule import Rule
-from zoo.runtimes.golden import Floats, Golden, agreement
+from zoo.runtimes.golden import Golden, agreement
 from zoo.sample_images import sample_squares
 
 _CLEAR = 0.999
@@ -29,7 +30,7 @@ def golden_images(block: InputBlock) -> Pixels:
     return np.concatenate([photos, orange[None]])
 
 
-def golden_of(images: Pixels, rule: Rule, embed: Callable[[Pixels, Rule], Floats]) -> Golden:
+def golden_of(images: Pixels, rule: Rule, embed: Callable[[Pixels, Rule], Vectors]) -> Golden:
     """The golden vectors of what `embed` gives, with every mistake that it clearly shows.
 
     Raises:
@@ -48,7 +49,7 @@ def golden_of(images: Pixels, rule: Rule, embed: Callable[[Pixels, Rule], Floats
             "its output is the same for all photos: it takes other values (see --range, --mean and "
             "--std), or is no encoder's"
         )
-    controls: dict[str, Floats] = {}
+    controls: dict[str, Vectors] = {}
     for name, mistaken, by in _mistakes(images, rule):
         if name in controls:
             continue

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import ImportRefusedError
 from zoo.graphs.serve import Ends
-from zoo.images import InputBlock, Pixels
+from zoo.images import InputBlock
 from zoo.importing.rule import Rule
-from zoo.runtimes.golden import Floats
 
 Array = npt.NDArray[Any]
 
@@ -66,7 +66,7 @@ class Reference:
         return first
 
 
-def run_graph(path: Path, images: Pixels) -> Floats:
+def run_graph(path: Path, images: Pixels) -> Vectors:
     """The embeddings that a package's graph gives, all images at once.
 
     Raises:
@@ -74,13 +74,13 @@ def run_graph(path: Path, images: Pixels) -> Floats:
     """
     session = _session(str(path))
     (embeddings,) = _explained(lambda: session.run(["embedding"], {"images": images}))
-    found: Floats = embeddings
+    found: Vectors = embeddings
     return found
 
 
-def rows_of(output: Array, ends: Ends) -> Floats:
+def rows_of(output: Array, ends: Ends) -> Vectors:
     """One row an image, in NumPy: what `zoo.graphs.serve` does in the graph."""
-    rows: Floats = output
+    rows: Vectors = output
     if ends.first:
         rows = output[:, 0]
     elif ends.axes:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import PackageError
 from zoo.manifest import Name, Sha256, Version
+from zoo.validation import first_error
 
 INDEX = "index.json"
 INDEX_LIMIT = 4_000_000
@@ -51,6 +52,4 @@ def parse_index(address: str, content: bytes) -> Index:
     try:
         return Index.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PackageError(f"{address}: {where}: {first['msg']}") from error
+        raise PackageError(f"{address}: {first_error(error)}") from error

@@ -8,14 +8,11 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import GoldenMismatchError, PackageError
-from zoo.images import Pixels
 from zoo.manifest import Manifest, Parity, Precision
 from zoo.package import Package
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -24,8 +21,8 @@ class Golden:
     negative control the embeddings (n, dim) that a certain mistake gives."""
 
     images: Pixels
-    embeddings: Floats
-    controls: dict[str, Floats]
+    embeddings: Vectors
+    controls: dict[str, Vectors]
 
 
 def read_golden(path: Path) -> Golden:
@@ -79,7 +76,7 @@ def least_cosine(manifest: Manifest, precision: Precision) -> float:
 def check_golden(
     package: Package,
     variant: str,
-    embed: Callable[[Pixels], Floats],
+    embed: Callable[[Pixels], Vectors],
     precision: Precision = "fp32",
 ) -> Parity:
     """Run the golden images and compare; also that every negative control would be caught.
@@ -113,7 +110,7 @@ def check_golden(
     return measured
 
 
-def agreement(embeddings: Floats, reference: Floats) -> Parity:
+def agreement(embeddings: Vectors, reference: Vectors) -> Parity:
     """Row-wise cosine and the largest relative error of `embeddings` against `reference`."""
     if embeddings.shape != reference.shape:
         return Parity(cosine_min=-1.0, cosine_mean=-1.0, max_relative_error=float("inf"))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.arrays import Pixels
 from zoo.errors import PackageError, RuntimeUnavailableError
-from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.protocol import Device, Execution

@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from zoo.images import Pixels
+from zoo.arrays import Pixels, Vectors
 from zoo.manifest import Precision
-
-Embeddings = npt.NDArray[np.float32]
 
 Device = Literal["cpu", "cuda", "tensorrt"]
 """`tensorrt`: an NVIDIA GPU through ONNX Runtime's TensorRT provider."""
@@ -61,6 +56,6 @@ class Runtime(Protocol):
         """How many batches are worth running at once."""
         ...
 
-    def embed(self, images: Pixels) -> Embeddings:
+    def embed(self, images: Pixels) -> Vectors:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe."""
         ...

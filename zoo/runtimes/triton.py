@@ -20,17 +20,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from zoo.arrays import Pixels, Vectors
 from zoo.errors import GoldenMismatchError, RuntimeDownError, RuntimeUnavailableError
-from zoo.images import Pixels
 from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes.golden import Golden, agreement, check_golden, read_golden
 from zoo.runtimes.protocol import Execution
 from zoo.space import space_of
-
-Floats = npt.NDArray[np.float32]
 
 DEADLINE_SECONDS = 10.0
 """For one call of `embed`, with its proof and retries."""
@@ -77,7 +74,7 @@ class TritonRuntime:
         self._proven_at = float("-inf")
         self._stub = _connect(execution.url, self._doubt)
 
-    def embed(self, images: Pixels) -> Floats:
+    def embed(self, images: Pixels) -> Vectors:
         """uint8 (n, size, size, 3) RGB -> float32 (n, dim), not yet unit length. Thread-safe.
 
         Raises:
@@ -110,9 +107,9 @@ class TritonRuntime:
                 return epoch
             deadline = deadline or now + DEADLINE_SECONDS
             self._check_space(deadline)
-            given: list[Floats] = []
+            given: list[Vectors] = []
 
-            def embed(images: Pixels) -> Floats:
+            def embed(images: Pixels) -> Vectors:
                 given.append(self._in_parts(images, self._most, deadline))
                 return given[-1]
 
@@ -122,7 +119,7 @@ class TritonRuntime:
             self._proven_epoch, self._proven_at = epoch, now
             return epoch
 
-    def _embed_proven(self, images: Pixels, deadline: float) -> Floats:
+    def _embed_proven(self, images: Pixels, deadline: float) -> Vectors:
         epoch = self.prove(deadline)
         size = self._most - 1  # the witness takes a place
         parts = -(-len(images) // size)
@@ -133,7 +130,7 @@ class TritonRuntime:
             raise _InterruptedError(f"the connection to Triton at {self._url} was lost meanwhile")
         return rows
 
-    def _witnessed(self, images: Pixels, deadline: float) -> Floats:
+    def _witnessed(self, images: Pixels, deadline: float) -> Vectors:
         rows = self._infer(np.concatenate([images, self._image]), deadline)
         seen = agreement(rows[-1:], self._expected).cosine_min
         if len(rows) != len(images) + 1 or not seen >= self._least:
@@ -144,7 +141,7 @@ class TritonRuntime:
             )
         return rows[:-1]
 
-    def _hold_to_the_first(self, row: Floats) -> None:
+    def _hold_to_the_first(self, row: Vectors) -> None:
         """The reference does not tell a coarse model from others as coarse, or from itself.
 
         So a model must stay nearer to what was proven first than half the way to the reference.
@@ -186,11 +183,11 @@ class TritonRuntime:
         self.variant = f"triton-{config.parameters['variant'].string_value}"
         self._most = config.max_batch_size
 
-    def _in_parts(self, images: Pixels, size: int, deadline: float) -> Floats:
+    def _in_parts(self, images: Pixels, size: int, deadline: float) -> Vectors:
         starts = range(0, len(images), size)
         return np.concatenate([self._infer(images[s : s + size], deadline) for s in starts])
 
-    def _infer(self, images: Pixels, deadline: float) -> Floats:
+    def _infer(self, images: Pixels, deadline: float) -> Vectors:
         from tritonclient.grpc import service_pb2  # noqa: PLC0415
 
         manifest = self._package.manifest

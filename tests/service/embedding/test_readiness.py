@@ -11,7 +11,7 @@ from service.errors import UnavailableError
 from service.results import Results
 from service.settings import Settings
 from tests.service.conftest import photos
-from zoo.images import Pixels
+from zoo.arrays import Pixels
 from zoo.package import Package
 from zoo.runtimes import Execution
 from zoo.runtimes.onnx import OnnxRuntime, open_onnx

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Engine
 
-from service.search.index import IndexStatus, Vector
+from service.search.index import IndexStatus
 from service.storage import collections, items
 from service.storage.collections import Collection
 from service.storage.database import reading
+from zoo.arrays import Vector
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Filters: what they find, against an evaluation of `docs/filters.md` over the stored JSON."""
 
 import operator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from service.errors import InvalidInputError
+from service.rules.labels import normal_label
 from service.rules.metadata import MAX_TEXT
 from service.search import filters
 from service.storage import items
 from service.storage.collections import Collection
 from service.storage.items import Item
 from tests.service.storage.conftest import make_collection, some_items
+from zoo.text import nfc
 
 ITEMS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "a": ("cat", {"site": "north", "year": 2020}),
@@ -94,6 +97,24 @@ def test_a_filter_finds_what_it_says(database: Engine, filter: Any, ids: str) ->
 
 
 @pytest.mark.parametrize(
+    "filter",
+    [
+        {"label": " Ka\u0308fer"},
+        {"label": {"in": ["dog", "K\u00e4fer\u200b"]}},
+        {"label": {"gte": "Ka\u0308fer", "lte": "K\u00e4fer "}},
+        {"id": "a\u0308"},
+        {"id": {"in": ["b", "a\u0308"]}},
+        {"label": "Ka\u0308fer" + " " * 600},
+    ],
+)
+def test_labels_and_ids_are_compared_as_they_are_stored(database: Engine, filter: Any) -> None:
+    collection = make_collection(database)
+    (one,) = some_items("\u00e4", label="K\u00e4fer")
+    items.upsert(database, collection, [one])
+    assert found(database, collection, filter) == "\u00e4"
+
+
+@pytest.mark.parametrize(
     ("filter", "words"),
     [
         ([], "not an object"),
@@ -102,6 +123,9 @@ def test_a_filter_finds_what_it_says(database: Engine, filter: Any, ids: str) ->
         ({"label": 3}, "label is text"),
         ({"label": None}, "exists"),
         ({"label": {}}, "no condition"),
+        ({"label": ""}, '{"not": {"label": {"exists": true}}}'),
+        ({"label": {"in": ["cat", " \u200b"]}}, "blank"),
+        ({"not": {"label": {"gte": "\ufeff"}}}, "blank"),
         ({"metadata.x": {}}, "no condition"),
         ({"and": [{}]}, "{} inside"),
         ({"or": [{"label": "cat"}, {}]}, "{} inside"),
@@ -214,7 +238,8 @@ tests = st.one_of(
         lambda some, test: {"in": some, **test}, st.lists(operands, min_size=1, max_size=3), ranges
     ),
 )
-labels = st.none() | texts.filter(bool)
+words = texts.filter(normal_label)
+labels = st.none() | words.map(normal_label)
 leaves = st.one_of(
     st.builds(
         lambda name, test: {f"metadata.{name}": test},
@@ -225,10 +250,10 @@ leaves = st.one_of(
         lambda key, test: {key: test},
         st.sampled_from(["label", "id"]),
         st.one_of(
-            texts,
+            words,
             st.just({"exists": True}),
-            st.fixed_dictionaries({"in": st.lists(texts, min_size=1, max_size=2)}),
-            st.dictionaries(st.sampled_from(list(_RANGES)), texts, min_size=1, max_size=2),
+            st.fixed_dictionaries({"in": st.lists(words, min_size=1, max_size=2)}),
+            st.dictionaries(st.sampled_from(list(_RANGES)), words, min_size=1, max_size=2),
         ),
     ),
 )
@@ -307,9 +332,21 @@ def _member_holds(name: str, value: Any, item: Item) -> bool:
         return any(holds(part, item) for part in value)
     if name == "not":
         return not holds(value, item)
-    if name in ("label", "id"):
-        return passes(item.label if name == "label" else item.id, value)
+    if name == "label":
+        return passes(item.label, _as_stored(value, normal_label))
+    if name == "id":
+        return passes(item.id, _as_stored(value, nfc))
     return any(passes(found, value) for found in _at(item.metadata, name.split(".")[1:]))
+
+
+def _as_stored(test: Any, form: Callable[[str], str]) -> Any:
+    if isinstance(test, str):
+        return form(test)
+    if isinstance(test, list):
+        return [form(one) for one in test]
+    if isinstance(test, dict):
+        return {name: _as_stored(operand, form) for name, operand in test.items()}
+    return test
 
 
 def _at(value: Any, parts: list[str]) -> list[Any]:

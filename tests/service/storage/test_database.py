@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from service.errors import UnavailableError
+from service.errors import InvalidInputError, UnavailableError
 from service.search import filters
 from service.storage import collections, items, schema
 from service.storage.database import (
@@ -45,6 +45,21 @@ def test_the_migrations_make_the_tables_of_the_schema(database: Engine) -> None:
     with reading(database) as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+
+
+@pytest.mark.parametrize("transaction", [reading, writing])
+def test_a_text_that_cannot_be_stored_is_the_fault_of_the_request(
+    database: Engine, transaction: Any
+) -> None:
+    texts = ["a\ud800b"]
+    if database.dialect.name == "postgresql":  # SQLite has no objection
+        texts.append("a\0b")
+    for one in texts:
+        query = select(schema.items.c.pk).where(schema.items.c.item_id == one)
+        with pytest.raises(InvalidInputError, match="NUL"), transaction(database) as connection:
+            connection.execute(query)
+        with transaction(database) as connection:  # which is as good as before
+            assert connection.execute(select(schema.items.c.pk)).all() == []
 
 
 def test_head_is_the_newest_migration() -> None:

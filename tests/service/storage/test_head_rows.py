@@ -1,5 +1,6 @@
 """Heads in SQL."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 
 from service.errors import ConflictError, NotFoundError, SpaceMismatchError
 from service.storage import collections, head_rows, items
+from service.storage.database import writing
 from service.storage.head_rows import Example, Fitted, Head
 from tests.service.storage.conftest import SPACE, make_collection, some_items
 
@@ -34,6 +36,11 @@ def put(
         examples=examples(labels),
         fitted=fitted(number),
     )
+
+
+def change(database: Engine, new: list[Example], remove: Sequence[str] = ()) -> None:
+    with writing(database) as connection:
+        head_rows.change_examples(connection, head_rows.lock(connection, "h"), new, remove)
 
 
 def stored(database: Engine) -> dict[str, str]:
@@ -72,10 +79,10 @@ def test_another_space_is_refused(database: Engine) -> None:
 
 def test_labels_are_added_changed_and_removed(database: Engine) -> None:
     put(database, {"a": "cat", "b": "dog", "c": "cow"})
-    head_rows.change_examples(database, "h", examples({"b": "cat", "d": "dog"}), ["c", "missing"])
+    change(database, examples({"b": "cat", "d": "dog"}), ["c", "missing"])
     assert stored(database) == {"a": "cat", "b": "cat", "d": "dog"}
     with pytest.raises(ConflictError):
-        head_rows.change_examples(database, "h", [*examples({"e": "cat"}), *examples({"e": "dog"})])
+        change(database, [*examples({"e": "cat"}), *examples({"e": "dog"})])
     assert "e" not in stored(database)
 
 
@@ -85,13 +92,13 @@ def test_an_item_takes_its_labels_with_it(database: Engine) -> None:
     put(database, {"own": "cat"})
     for item_id in "ab":
         key = items.get_item(database, collection, item_id).pk
-        head_rows.change_examples(database, "h", examples({item_id: "cat"}, item_pk=key))
+        change(database, examples({item_id: "cat"}, item_pk=key))
     items.delete_items(database, collection, ids=["a"])
     assert set(stored(database)) == {"own", "b"}
     collections.delete_collection(database, "photos")
     assert set(stored(database)) == {"own"}
     with pytest.raises(ConflictError, match="removed"):
-        head_rows.change_examples(database, "h", examples({"x": "cat"}, item_pk=12345))
+        change(database, examples({"x": "cat"}, item_pk=12345))
 
 
 def test_a_removed_head_is_gone(database: Engine) -> None:

@@ -6,7 +6,7 @@ import torch
 from training.augment import (
     OPERATORS,
     Augmentation,
-    pieces,
+    chunks,
     random_pair,
     random_views,
     share_generator,
@@ -48,13 +48,13 @@ def test_the_number_of_images_worked_on_together_changes_nothing(names, crops, m
     augmentation = EVERYTHING.model_copy(update={"operators": names})
     whole = random_views(images, augmentation, share_generator(7))
     for cached in (1, 2 * 3 * 24 * 24 * 4):
-        monkeypatch.setattr(pieces, "_CACHED", cached)
+        monkeypatch.setattr(chunks, "_CACHED", cached)
         parts = random_views(images, augmentation, share_generator(7))
         torch.testing.assert_close(parts, whole, atol=2e-6, rtol=0)
 
 
 def test_the_number_of_threads_changes_nothing(crops, monkeypatch) -> None:
-    monkeypatch.setattr(pieces, "_CACHED", 3 * 24 * 24 * 4)
+    monkeypatch.setattr(chunks, "_CACHED", 3 * 24 * 24 * 4)
     images, before = torch.from_numpy(crops(6, 32)), torch.get_num_threads()
     try:
         found = []

@@ -13,7 +13,7 @@ from PIL import Image
 from heads.few_label_accuracy import interval, random_draws
 from sources import DataError, list_entries
 from training.evaluation import (
-    Embedder,
+    EvaluatedModel,
     Evaluation,
     Options,
     Subset,
@@ -41,8 +41,8 @@ def noise(images: np.ndarray) -> np.ndarray:
     return np.stack([np.random.default_rng(s).normal(size=4) for s in seeds]).astype(np.float32)
 
 
-COLOUR = Embedder("colour", "mean colour", BLOCK, mean_colour)
-NOISE = Embedder("noise", "noise", BLOCK, noise)
+COLOUR = EvaluatedModel("colour", "mean colour", BLOCK, mean_colour)
+NOISE = EvaluatedModel("noise", "noise", BLOCK, noise)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A batch in pieces that stay in a CPU's cache, several at a time."""
+"""A batch in chunks that stay in a CPU's cache, several at a time."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ from torch import Tensor
 _CACHED = 4 << 20  # bytes of images, beside the copies that an operator makes of them
 
 
-def in_pieces(views: Tensor, work: Callable[[slice], None]) -> None:
+def in_chunks(views: Tensor, work: Callable[[slice], None]) -> None:
     """Call `work` with rows that together are the batch `views` (n, ...).
 
     All at once on a GPU. On a CPU each of PyTorch's threads takes pieces of its own: to share every
