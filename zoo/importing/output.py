@@ -7,7 +7,7 @@ import onnx
 from zoo.errors import ImportRefusedError
 from zoo.graphs.prune import prune
 from zoo.graphs.serve import Layout
-from zoo.importing.rule import Said
+from zoo.importing.rule import Said, extents
 from zoo.manifest import Pool
 
 _POOL = "--pool cls|mean: of its tokens, the first or the mean"
@@ -76,9 +76,3 @@ def axes_of(shape: tuple[int, ...], pool: Pool, layout: Layout) -> tuple[int, ..
     before = shape[1] == shape[2]
     nchw = layout == "nchw" if behind == before else behind
     return (2, 3) if nchw else (1, 2)
-
-
-def extents(value: onnx.ValueInfoProto) -> str:
-    """The shape that a graph declares, such as `n x 197 x 768`."""
-    dims = value.type.tensor_type.shape.dim
-    return " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) or "no shape"

@@ -57,7 +57,7 @@ class Reference:
     def _one(self, image: Array) -> Array:
         (output,) = _explained(lambda: self._session.run(None, {self._rule.input: image}))
         if not isinstance(output, np.ndarray) or output.shape[:1] != image.shape[:1]:
-            shape = " x ".join(map(str, np.shape(output)))
+            shape = " x ".join(map(str, np.shape(output))) or "no shape"
             raise ImportRefusedError(
                 f"its output is {shape} for {len(image)} image(s), and one row an image is needed: "
                 "choose another with --output"

@@ -73,10 +73,10 @@ def settle(model: onnx.ModelProto, said: Said, found: Found, missing: list[str])
     value = _image_input(model.graph)
     kind = value.type.tensor_type.elem_type
     shape = [d.dim_value or None for d in value.type.tensor_type.shape.dim]
-    layout = _layout(value.name, shape, said.layout)
+    layout = _layout(value, shape, said.layout)
     if layout is None:
         missing.append("--layout nchw|nhwc: whether the colours come before or behind the pixels")
-    size = _size(value.name, shape, layout, said, found)
+    size = _size(value, shape, layout, said, found)
     if size is None:
         missing.append("--size PIXELS: the side of the square that it takes")
     crop = _crop(said, found, size, missing)
@@ -104,10 +104,16 @@ def settle(model: onnx.ModelProto, said: Said, found: Found, missing: list[str])
     return Rule(block, value.name, kind, layout, shape[0])
 
 
+def extents(value: onnx.ValueInfoProto) -> str:
+    """The shape that a graph declares, such as `n x 197 x 768`."""
+    dims = value.type.tensor_type.shape.dim
+    return " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) or "no shape"
+
+
 def _image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
-    described = ", ".join(f"{v.name} ({_shape(v)})" for v in inputs)
+    described = ", ".join(f"{v.name} ({extents(v)})" for v in inputs)
     if len(inputs) != 1:
         raise ImportRefusedError(
             f"its output depends on {len(inputs)} inputs, an image encoder's on one: "
@@ -125,46 +131,45 @@ def _image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     return value
 
 
-def _shape(value: onnx.ValueInfoProto) -> str:
-    return " x ".join(
-        str(d.dim_value or d.dim_param or "?") for d in value.type.tensor_type.shape.dim
-    )
-
-
-def _layout(name: str, shape: list[int | None], said: Layout | None) -> Layout | None:
+def _layout(
+    value: onnx.ValueInfoProto, shape: list[int | None], said: Layout | None
+) -> Layout | None:
     channels: dict[Layout, int | None] = {"nchw": shape[1], "nhwc": shape[3]}
-    if said is None:
-        fitting: list[Layout] = [layout for layout, count in channels.items() if count == 3]
-        said = fitting[0] if len(fitting) == 1 else None
-        if said is None and None not in channels.values() and not fitting:
-            raise ImportRefusedError(
-                f"its input {name} is {' x '.join(str(n or '?') for n in shape)}: neither the "
-                "second nor the last axis has the 3 colours of an image"
-            )
-    elif channels[said] not in (3, None):
+    if said is not None:
+        if channels[said] not in (3, None):
+            raise ImportRefusedError(f"its input {value.name} is {extents(value)}, not {said}")
+        return said
+    if not {3, None}.intersection(channels.values()):
         raise ImportRefusedError(
-            f"its input {name} is {' x '.join(str(n or '?') for n in shape)}, which is not {said}"
+            f"its input {value.name} is {extents(value)}: neither the second nor the last axis has "
+            "the 3 colours of an image"
         )
-    return said
+    fitting: list[Layout] = [layout for layout, count in channels.items() if count == 3]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _size(
-    name: str, shape: list[int | None], layout: Layout | None, said: Said, found: Found
+    value: onnx.ValueInfoProto,
+    shape: list[int | None],
+    layout: Layout | None,
+    said: Said,
+    found: Found,
 ) -> int | None:
+    # The third axis is one of pixels in either layout.
+    axes = {"nchw": (2, 3), "nhwc": (1, 2), None: (2,)}[layout]
+    sides = {shape[axis] for axis in axes} - {None}
     wanted = said.size or found.size
-    if layout is None:
-        return wanted or 0
-    height, width = shape[2:4] if layout == "nchw" else shape[1:3]
-    sides = {side for side in (height, width) if side}
     if len(sides) > 1:
-        raise ImportRefusedError(f"its input {name} is {height} x {width}; only squares are made")
+        raise ImportRefusedError(
+            f"its input {value.name} is {extents(value)}, no square, and only squares are made"
+        )
     if not sides:
         return wanted
     (size,) = sides
     if wanted not in (size, None):
         origin = "--size says" if said.size else f"{found.origin} says"
         raise ImportRefusedError(
-            f"its input {name} is {size} x {size} pixels, and {origin} {wanted}"
+            f"its input {value.name} is {extents(value)}, and {origin} {wanted}"
             + ("" if said.size else f": if the file is right, give --size {size}")
         )
     return size
