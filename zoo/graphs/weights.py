@@ -13,7 +13,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from zoo.space import tensor_layout
 
-_INLINE = 16
+INLINE = 16
 """Tensors of no more elements (shapes, axes, scales) are in the graph too: runtimes read them while
 they infer shapes, when external data is not at hand."""
 
@@ -112,7 +112,7 @@ def refer_to_weights(graph: onnx.GraphProto, path: Path) -> None:
     for tensor in graph.initializer:
         _, _, offset, length = layout[tensor.name]
         reference = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-        if math.prod(tensor.dims) <= _INLINE:
+        if math.prod(tensor.dims) <= INLINE:
             with path.open("rb") as file:
                 file.seek(offset)
                 reference.raw_data = file.read(length)

@@ -10,7 +10,7 @@ import onnx
 
 from zoo.architectures import OnnxGraph
 from zoo.arrays import Pixels, Vectors
-from zoo.errors import ImportRefusedError, InstalledError
+from zoo.errors import ImportRefusedError
 from zoo.graphs.digest import graph_digest
 from zoo.graphs.rewrite import write_graph
 from zoo.graphs.serve import Ends, serve
@@ -27,7 +27,7 @@ from zoo.package import Package, file_digest
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
 from zoo.runtimes.golden import Golden, agreement, write_golden
 from zoo.runtimes.onnx import check_installed
-from zoo.store import find_package, installed_versions, new_package
+from zoo.store import check_free, find_package, new_package
 
 __all__ = ["Origin", "Range", "Said", "import_onnx"]
 
@@ -55,13 +55,12 @@ def import_onnx(path: Path, name: str, version: str, said: Said, origin: Origin)
 
     Raises:
         ImportRefusedError: it is no image encoder, or what it takes is not known.
-        InstalledError: that version is installed already.
+        PackageError: that version is installed already, or the name cannot be one.
         RuntimeUnavailableError: there is no ONNX Runtime.
         OSError: a disk is full, or the file cannot be read.
     """
     check_installed()
-    if version in installed_versions(name):  # before long work
-        raise InstalledError(f"{name}@{version} is installed already: choose another version")
+    check_free(name, version)
     model = read_onnx(path)
     with _naming(path):
         imported = _understand(model, path, said)

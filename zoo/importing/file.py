@@ -16,14 +16,14 @@ from onnx.external_data_helper import (
 from zoo.errors import ImportRefusedError
 from zoo.graphs.serve import opset
 from zoo.graphs.walk import tensors
-from zoo.graphs.weights import has_nan, tensor_bytes
+from zoo.graphs.weights import INLINE, has_nan, tensor_bytes
 
 _LEAST_OPSET = 7
 _LFS = b"version https://git-lfs"
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The model in a file; initializers that lie beside it are looked at, and stay there.
+    """The model in a file; large initializers that lie beside it are looked at, and stay there.
 
     Raises:
         ImportRefusedError: it is no ONNX file or cut short; its weights lie outside its folder, are
@@ -51,7 +51,9 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             _check_tensor(tensor, path.parent)
         except ValueError as error:
             raise ImportRefusedError(f"{path}: the tensor {tensor.name!r} {error}") from None
-    for tensor in chain.from_iterable(map(tensors, model.graph.node)):  # in their attributes
+    initializers = (t for t in model.graph.initializer if math.prod(t.dims) <= INLINE)
+    attributes = chain.from_iterable(map(tensors, model.graph.node))
+    for tensor in chain(initializers, attributes):
         if uses_external_data(tensor):
             load_external_data_for_tensor(tensor, str(path.parent))
     return model
