@@ -22,12 +22,26 @@ from tests.cli.command import read_until, started, zoo
 from tests.foreign_onnx import convolutions, save
 
 BLOCKED = ("torch", "torchvision", "lightning", "lightning_fabric", "timm", "onnxscript")
-PROGRAM = (
-    sys.executable,
-    "-c",
-    f"import sys; sys.modules.update(dict.fromkeys({BLOCKED})); from cli import app; "
-    "app(prog_name='zoo')",
-)
+WITHOUT = f"""
+import sys
+
+class Without:
+    # As where they are not installed; a module set to None would be there for some libraries.
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *more):
+        blocked = name.partition(".")[0] in {BLOCKED}
+        return None if blocked else self.finder.find_spec(name, *more)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+from cli import app
+app(prog_name="zoo")
+"""
+PROGRAM = (sys.executable, "-c", WITHOUT)
 SAID = "pip install 'encoder-zoo"
 
 
