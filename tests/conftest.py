@@ -18,7 +18,9 @@ settings.load_profile("zoo")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With ZOO_TEST_REQUIRE=1 a test that skips for want of data or of a program fails."""
     report: pytest.TestReport = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("ZOO_TEST_REQUIRE"):
@@ -62,7 +64,7 @@ def variants_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "home"
 
 
-_libraries = []
+_libraries: list[Any] = []
 
 
 @pytest.fixture(scope="session")

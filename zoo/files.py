@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         FileExistsError: what is at `path` is a folder or a device.
         OSError: the folder cannot be written.
     """
-    if path.exists() and not path.is_file():
+    if _is_no_file(path):
         raise FileExistsError(errno.EEXIST, "is there and is no plain file", str(path))
     # Not named after `path`, whose name may be as long as a name can be.
     partial = path.with_name(f".new-{secrets.token_hex(4)}{path.suffix[:16]}")
@@ -40,6 +41,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Something else is there; asked once, for what is there may go at any moment."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # nothing is there; anything worse shows when the file is written
+        return False
 
 
 def _sync(path: Path) -> None:

@@ -24,7 +24,7 @@ from service.search import filters
 from service.state import State
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item
+from service.storage.item_rows import Item
 from service.wire import collections as wire
 from service.wire.problems import FailedItem
 

@@ -14,7 +14,7 @@ from service.search import filters
 from service.search.index import VectorIndex
 from service.storage import collections, items
 from service.storage.collections import Collection, Keep
-from service.storage.items import Item
+from service.storage.item_rows import Item
 
 MAX_PAGE = 1000
 MAX_DECLARED = 64

@@ -20,7 +20,8 @@ from service.rules.vectors import unit_vector
 from service.storage import items
 from service.storage.collections import Collection, Keep
 from service.storage.database import reading
-from service.storage.items import File, Item, NewItem, Status
+from service.storage.item_rows import File, Item, NewItem
+from service.storage.items import Status
 from zoo.arrays import Vectors
 from zoo.images import FORMATS, decode, thumbnail
 

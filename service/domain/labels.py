@@ -13,6 +13,7 @@ from service.rules.labels import check_class
 from service.storage import collections, head_rows, items, schema
 from service.storage.database import reading, writing
 from service.storage.head_rows import Example, Head
+from service.storage.item_rows import Item
 from zoo.arrays import Vector
 
 Finder = Callable[[str], Example]
@@ -167,6 +168,6 @@ def _finder(known: Mapping[str, Example], missing: str) -> Finder:
     return find
 
 
-def _example_of(item: items.Item) -> Example:
+def _example_of(item: Item) -> Example:
     assert item.vector is not None  # it was asked for
     return Example(item.id, item.label or "", item.vector, item.digest, item.pk)

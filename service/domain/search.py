@@ -15,7 +15,7 @@ from service.search import filters
 from service.search.index import VectorIndex
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item
+from service.storage.item_rows import Item
 from zoo.arrays import Vector
 
 MAX_K = 1000

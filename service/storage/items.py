@@ -1,18 +1,15 @@
 """Items in SQL. What takes an engine is one transaction, and blocks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
     Row,
-    bindparam,
     delete,
     false,
     insert,
@@ -21,58 +18,26 @@ from sqlalchemy import (
 )
 
 from service.errors import ItemError, ItemFailedError, NotFoundError
-from service.rules.metadata import INTEGERS, MAX_TEXT, Scalar, filter_values
 from service.storage import schema
 from service.storage.collections import Collection, lock, take_numbers
 from service.storage.database import reading, writing
+from service.storage.item_rows import (
+    File,
+    Item,
+    NewItem,
+    chunks,
+    close_vectors,
+    create_rows,
+    insert_values,
+    same_picture,
+    same_words,
+    update_rows,
+)
 from service.storage.types import now
 from zoo.arrays import Keys, Vectors
 
 _items, _vectors, _values = schema.items, schema.vectors, schema.item_values
 _files, _deletions = schema.item_files, schema.deletions
-
-CHUNK = 1000
-"""Values in one IN list; SQLite allows 32,766 parameters a statement."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class File:
-    """A thumbnail or an original."""
-
-    kind: Literal["thumbnail", "original"]
-    media_type: str
-    content: bytes
-
-
-@dataclass(frozen=True, eq=False)
-class NewItem:
-    """An item to store; `vector` is float32 (dim,), unit length.
-
-    digest: SHA-256 of the image file that the vector and the files are of, if there was one.
-    """
-
-    id: str
-    vector: Vectors
-    label: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    digest: str | None = None
-    files: Sequence[File] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Item:
-    """A stored item; `vector` only where it was asked for."""
-
-    pk: int
-    id: str
-    label: str | None
-    metadata: dict[str, Any]
-    digest: str | None
-    created_at: datetime
-    updated_at: datetime
-    vector: Vectors | None = None
 
 
 Status = Literal["created", "updated", "unchanged", "skipped"]
@@ -123,21 +88,21 @@ def upsert(
                 continue
             if after is None:
                 results.append("skipped")
-            elif _same_picture(after, before) and _same_words(after, before):
+            elif same_picture(after, before) and same_words(after, before):
                 results.append("unchanged")
             else:
                 changed.append((before, after))
                 results.append("updated")
         if fresh or changed:
             numbers = take_numbers(connection, collection, len(fresh) + len(changed))
-            _update(connection, collection, changed, numbers[: len(changed)])
-            _create(connection, collection, fresh, numbers[len(changed) :])
+            update_rows(connection, collection, changed, numbers[: len(changed)])
+            create_rows(connection, collection, fresh, numbers[len(changed) :])
         return results
 
 
 def of_same_picture(new: NewItem, stored: Item) -> NewItem:
     """The item with the image file of the stored one, where it was sent with that one's vector."""
-    if new.digest is None and _close(new, stored):
+    if new.digest is None and close_vectors(new, stored):
         return replace(new, digest=stored.digest)
     return new
 
@@ -194,7 +159,7 @@ def change_item(database: Engine, collection: Collection, item_id: str, change: 
             .values(label=label, metadata=metadata, sequence=number, updated_at=now())
         )
         connection.execute(delete(_values).where(_values.c.item_pk == row.pk))
-        _insert_values(connection, collection, [(row.pk, metadata)])
+        insert_values(connection, collection, [(row.pk, metadata)])
         return _item(connection.execute(query).one())
 
 
@@ -216,7 +181,7 @@ def delete_items(
         else:
             keys = matching_keys(connection, collection, where).tolist()
         numbers = take_numbers(connection, collection, len(keys))
-        for some in _chunks(keys):
+        for some in chunks(keys):
             connection.execute(delete(_items).where(_items.c.pk.in_(some)))
         rows = [
             {"collection_id": collection.id, "sequence": number, "item_pk": key}
@@ -249,7 +214,7 @@ def get_file(database: Engine, collection: Collection, item_id: str, kind: str) 
 def keys_of(connection: Connection, collection: Collection, ids: Sequence[str]) -> dict[str, int]:
     """id -> key of those ids that are there."""
     found: dict[str, int] = {}
-    for some in _chunks([item_id for item_id in ids if "\0" not in item_id]):
+    for some in chunks([item_id for item_id in ids if "\0" not in item_id]):
         query = select(_items.c.item_id, _items.c.pk).where(
             _items.c.collection_id == collection.id, _items.c.item_id.in_(some)
         )
@@ -272,7 +237,7 @@ def by_keys(
 ) -> dict[int, Item]:
     """key -> item."""
     found: dict[int, Item] = {}
-    for some in _chunks(keys):
+    for some in chunks(keys):
         query = _select(vectors).where(
             _items.c.collection_id == collection.id, _items.c.pk.in_(some)
         )
@@ -320,157 +285,6 @@ def _this(collection: Collection, item_id: str) -> ColumnElement[bool]:
     if "\0" in item_id:  # no id has one, and PostgreSQL refuses to compare with it
         return false()
     return (_items.c.collection_id == collection.id) & (_items.c.item_id == item_id)
-
-
-def _same_picture(new: NewItem, stored: Item) -> bool:
-    """Whether both are of one image file, or are vectors without one that agree."""
-    if new.digest is None and stored.digest is None:
-        return _close(new, stored)
-    return new.digest == stored.digest
-
-
-def _close(new: NewItem, stored: Item) -> bool:
-    """Whether the vectors are one, but for the rounding of sending it out and in again."""
-    assert stored.vector is not None
-    return bool(np.allclose(new.vector, stored.vector, rtol=0, atol=1e-6))
-
-
-def _same_words(new: NewItem, stored: Item) -> bool:
-    # As JSON: to Python 1, 1.0 and true are equal.
-    one, other = (
-        orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)
-        for metadata in (new.metadata, stored.metadata)
-    )
-    return one == other and new.label == stored.label
-
-
-def _create(
-    connection: Connection, collection: Collection, new: Sequence[NewItem], numbers: Sequence[int]
-) -> None:
-    if not new:
-        return
-    moment = now()
-    rows: list[dict[str, Any]] = [
-        {
-            "collection_id": collection.id,
-            "item_id": item.id,
-            "label": item.label,
-            "metadata": item.metadata,
-            "digest": item.digest,
-            "sequence": number,
-            "created_at": moment,
-            "updated_at": moment,
-        }
-        for item, number in zip(new, numbers, strict=True)
-    ]
-    query = insert(_items).returning(_items.c.pk, sort_by_parameter_order=True)
-    keys = connection.scalars(query, rows).all()
-    _insert_pictures(connection, collection, keys, numbers, new)
-    _insert_values(
-        connection, collection, [(key, i.metadata) for key, i in zip(keys, new, strict=True)]
-    )
-
-
-def _update(
-    connection: Connection,
-    collection: Collection,
-    changed: Sequence[tuple[Item, NewItem]],
-    numbers: Sequence[int],
-) -> None:
-    """Overwrite items. The picture of one that keeps it, its vector and files, is not touched."""
-    if not changed:
-        return
-    names = ("label", "metadata", "digest", "sequence", "updated_at")
-    change = update(_items).where(_items.c.pk == bindparam("key"))
-    moment = now()
-    connection.execute(
-        change.values({name: bindparam(f"new_{name}") for name in names}),
-        [
-            {
-                "key": before.pk,
-                "new_label": after.label,
-                "new_metadata": after.metadata,
-                "new_digest": after.digest,
-                "new_sequence": number,
-                "new_updated_at": moment,
-            }
-            for (before, after), number in zip(changed, numbers, strict=True)
-        ],
-    )
-    pictures = [
-        (before.pk, number, after)
-        for (before, after), number in zip(changed, numbers, strict=True)
-        if not _same_picture(after, before)
-    ]
-    for some in _chunks([before.pk for before, _ in changed]):
-        connection.execute(delete(_values).where(_values.c.item_pk.in_(some)))
-    for some in _chunks([key for key, _, _ in pictures]):
-        for table in (_vectors, _files):
-            connection.execute(delete(table).where(table.c.item_pk.in_(some)))
-    if pictures:
-        _insert_pictures(connection, collection, *zip(*pictures, strict=True))
-    _insert_values(
-        connection, collection, [(before.pk, after.metadata) for before, after in changed]
-    )
-
-
-def _insert_pictures(
-    connection: Connection,
-    collection: Collection,
-    keys: Sequence[int],
-    numbers: Sequence[int],
-    new: Sequence[NewItem],
-) -> None:
-    """The vectors of items, and their files."""
-    vectors = [
-        {
-            "item_pk": key,
-            "collection_id": collection.id,
-            "sequence": number,
-            "vector": item.vector,
-        }
-        for key, number, item in zip(keys, numbers, new, strict=True)
-    ]
-    files = [
-        {"item_pk": key, **vars(file)}
-        for key, item in zip(keys, new, strict=True)
-        for file in item.files
-    ]
-    connection.execute(insert(_vectors), vectors)
-    if files:
-        connection.execute(insert(_files), files)
-
-
-def _insert_values(
-    connection: Connection,
-    collection: Collection,
-    metadata: Sequence[tuple[int, Mapping[str, Any]]],
-) -> None:
-    rows = [
-        {"item_pk": key, "collection_id": collection.id, "key": name, **_columns(value)}
-        for key, values in metadata
-        for name, value in filter_values(values)
-    ]
-    if rows:
-        connection.execute(insert(_values), rows)
-
-
-def _columns(value: Scalar | None) -> dict[str, Scalar | None]:
-    """The columns of `item_values` that hold a scalar; see there."""
-    row: dict[str, Scalar | None] = dict.fromkeys(("text", "whole", "number", "boolean"))
-    if isinstance(value, bool):
-        row["boolean"] = value
-    elif isinstance(value, str):
-        row["text"] = value[: MAX_TEXT + 1]
-    elif isinstance(value, float):
-        row["number"] = value
-    elif value is not None and value in INTEGERS:  # others, once accepted, match no comparison
-        row["whole"] = value
-    return row
-
-
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
 
 
 def _missing(collection: Collection, item_id: str) -> NotFoundError:

@@ -53,6 +53,7 @@ def started(*arguments, program=ZOO):
     finally:
         process.kill()
         process.wait()
+        assert process.stderr is not None
         process.stderr.close()
 
 

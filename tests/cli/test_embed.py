@@ -86,8 +86,8 @@ def test_what_a_file_holds_decides_and_names_are_bytes(make_package, tmp_path):
     assert found == {*names, b"plain.jpg"}
     assert [path for path, row in rows.items() if row["error"]] == ["torn.png"]
     assert "passed over: 5" in done.stderr
-    for name in ("notes", "escape\\x1b[31m.txt", "film.mp4", "gone.jpg", "pipe.jpg"):
-        assert f"  {name}: " in done.stderr
+    for shown in ("notes", "escape\\x1b[31m.txt", "film.mp4", "gone.jpg", "pipe.jpg"):
+        assert f"  {shown}: " in done.stderr
     assert "\x1b" not in done.stderr
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 from tests.cli.command import invoke
 from zoo.store import list_packages
@@ -21,7 +20,7 @@ def test_prune_says_first_what_it_frees(make_package, home):
     (left / "half").write_bytes(bytes(300_000))
     fresh = home / "packages" / "tiny" / ".new-alive"
     fresh.mkdir()
-    day_ago = time.time() - 100_000
+    day_ago = fresh.stat().st_mtime - 100_000
     for path in (left / "half", left):
         os.utime(path, (day_ago, day_ago))
     partial = home / "partial" / "tiny@9-00000000.aaaaaaaa"

@@ -61,7 +61,7 @@ def _step(stage: Stage, name: str, arguments: str) -> None:
     if name == "RUN":
         # Only what pip needs to reach its index comes from outside.
         pip = {k: v for k, v in os.environ.items() if k in ("PIP_CERT", "PIP_INDEX_URL")}
-        command = ["chroot", stage.root, "sh", "-ec", f"cd {stage.folder}\n{arguments}"]
+        command = ["chroot", str(stage.root), "sh", "-ec", f"cd {stage.folder}\n{arguments}"]
         subprocess.run(command, env={**stage.env, **pip}, check=True)
     elif name == "ENV":
         for pair in shlex.split(arguments):

@@ -40,7 +40,16 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if shutil.which("docker-compose") is None:
         pytest.skip("docker-compose is not installed")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home"))}
-    command = ["docker-compose", "-f", COMPOSE, "--profile", "gpu", "--profile", "full", "config"]
+    command = [
+        "docker-compose",
+        "-f",
+        str(COMPOSE),
+        "--profile",
+        "gpu",
+        "--profile",
+        "full",
+        "config",
+    ]
     result = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=120)
     config: dict[str, Any] = yaml.safe_load(result.stdout)
     return config

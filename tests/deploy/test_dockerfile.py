@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.deploy.dockerfile import Stage, build
-from tests.service.conftest import ROOT, parts, photos, wait_for
+from tests.service.conftest import ROOT, parts, photos
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

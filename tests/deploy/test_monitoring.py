@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from export.triton import Serving, write_repository
-from tests.service.conftest import Gateway, parts, photos, run_gateway, wait_for
+from tests.service.conftest import Gateway, parts, photos, run_gateway
 from tests.service.triton import Triton
+from tests.waiting import wait_for, wait_for_line
 from zoo.store import builtin_package
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -110,19 +111,14 @@ def prometheus(gateway: Gateway, tmp_path: Path) -> Iterator[httpx.Client]:
         process = subprocess.Popen(command, stderr=log)
     try:
         with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
-            wait_for(lambda: process.poll() is not None or _ready(client), "Prometheus to start")
-            assert process.poll() is None, (tmp_path / "log").read_text()
+            ready = wait_for_line(
+                process, tmp_path / "log", "Server is ready to receive web requests"
+            )
+            assert ready, (tmp_path / "log").read_text()
             yield client
     finally:
         process.kill()
         process.wait()
-
-
-def _ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_prometheus_answers_every_panel_and_alert(gateway: Gateway, prometheus: httpx.Client):

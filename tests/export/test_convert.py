@@ -43,6 +43,8 @@ def resnet50(torchvision):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.3, 0.3)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2.0)
     network.fc = nn.Identity()

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_images
 from export.package import Serving, export_run
 from tests.runs import write_run
 from zoo.arrays import Pixels
-from zoo.encoders import load_served
+from zoo.encoders import ResNet, load_served
 from zoo.errors import GoldenMismatchError, PackageError
 from zoo.images import InputBlock
 from zoo.manifest import WEIGHTS, Layer, Metric
@@ -116,9 +116,9 @@ def test_a_grid_keeps_where_things_are(home: Path, run: Path, photos: Pixels, gr
     layer = Layer(stages=("layer2", "layer3"), grid=grid)
     package = export_run(run, "tiny", "1", Serving(BLOCK, layer))
     assert package.manifest.dim == 384 * grid**2
-    maps = load_served(package).encoder.stages(
-        torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255, "layer3"
-    )
+    encoder = load_served(package).encoder
+    assert isinstance(encoder, ResNet)
+    maps = encoder.stages(torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255, "layer3")
     pooled = [
         torch.nn.functional.adaptive_avg_pool2d(maps[name], grid).flatten(1)
         for name in layer.stages

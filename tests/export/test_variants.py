@@ -165,11 +165,11 @@ def test_leaving_the_worst_layer_alone_pays(package: Package, tmp_path: Path):
     """
     served = load_served(package)
     fold_norms(served)
-    block = served.encoder.layer2[0]
+    block = served.encoder.get_submodule("layer2.0")
     with torch.no_grad():
-        block.conv1.weight[::2] /= 500
-        block.conv1.bias[::2] /= 500
-        block.conv2.weight[:, ::2] *= 500
+        block.get_parameter("conv1.weight")[::2] /= 500
+        block.get_parameter("conv1.bias")[::2] /= 500
+        block.get_parameter("conv2.weight")[:, ::2] *= 500
     whole = tmp_path / "whole.onnx"
     write_whole(served, whole, {})
     images = np.concatenate([read_golden(package.golden).images] * 4)

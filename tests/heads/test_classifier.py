@@ -1,5 +1,6 @@
 import contextlib
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import ArrayLike
 
 from heads import Classifier, HeadError, from_bytes, probabilities, to_bytes
 
@@ -27,10 +29,17 @@ EXAMPLE = Classifier(
 )
 
 
-def file_with(**changes: object) -> bytes:
+def file_with(**changes: Any) -> bytes:
     """The example as bytes, with metadata or tensors changed; None removes."""
-    metadata = {"format": "encoder-zoo-head/1", "classes": '["a", "b"]', "strength": "1.0"}
-    tensors = {"weights": np.ones((2, 3), np.float32), "bias": np.ones(2, np.float32)}
+    metadata: dict[str, Any] = {
+        "format": "encoder-zoo-head/1",
+        "classes": '["a", "b"]',
+        "strength": "1.0",
+    }
+    tensors: dict[str, Any] = {
+        "weights": np.ones((2, 3), np.float32),
+        "bias": np.ones(2, np.float32),
+    }
     for name, value in changes.items():
         target = tensors if name in tensors else metadata
         if value is None:
@@ -146,6 +155,6 @@ def test_no_vectors_give_no_probabilities() -> None:
         ([["a", "b", "c"]], "numbers"),
     ],
 )
-def test_vectors_that_cannot_be_judged(vectors: list[object], message: str) -> None:
+def test_vectors_that_cannot_be_judged(vectors: ArrayLike, message: str) -> None:
     with pytest.raises(HeadError, match=message):
         probabilities(EXAMPLE, vectors)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -161,6 +162,8 @@ GOOD = [[1.0, 0.0], [0.0, 1.0]]
         (np.zeros((2, 0)), ["a", "b"], "table"),
     ],
 )
-def test_examples_that_cannot_be_fitted(vectors: object, labels: list[str], message: str) -> None:
+def test_examples_that_cannot_be_fitted(
+    vectors: ArrayLike, labels: list[str], message: str
+) -> None:
     with pytest.raises(HeadError, match=message):
         fit(vectors, labels)

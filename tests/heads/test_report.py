@@ -131,7 +131,8 @@ def test_one_label_a_class_cannot_be_tested() -> None:
     found = made((1, 1, 1))
     accuracy = found["accuracy"]
     assert (accuracy["mean"], accuracy["low"], accuracy["high"]) == (None, None, None)
-    assert found["learning_curve"] == found["suspects"] == []
+    assert found["learning_curve"] == []
+    assert found["suspects"] == []
     assert found["confusion"] == [[0.0] * 3] * 3
     assert [figures["recall"] for figures in found["per_class"]] == [None] * 3
     assert len(found["warnings"]) == 1

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,20 +23,19 @@ from sklearn.datasets import load_sample_image
 
 from service import openapi
 from tests.service.databases import DATABASES, empty_database
+from tests.waiting import PATIENCE, wait_for_line
 
 ROOT = Path(__file__).parents[2]
-STARTS_WITHIN = 240  # seconds; generous, for a machine that is busy with other work
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A running gateway; `seconds` is how long it took from its start to ready."""
+    """A running gateway."""
 
     url: str
     process: subprocess.Popen[bytes]
     home: Path
     log: Path
-    seconds: float
 
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=240, **options)
@@ -50,7 +48,7 @@ class Gateway:
 
 @contextmanager
 def run_gateway(home: Path, wait: str = "readyz", **settings: str) -> Iterator[Gateway]:
-    """Start `python -m service` with ZOO_* settings, and wait until `wait` answers with 200.
+    """Start `python -m service` with ZOO_* settings; once it has started, `wait` answers with 200.
 
     It is killed at the end if it still runs.
     """
@@ -60,38 +58,20 @@ def run_gateway(home: Path, wait: str = "readyz", **settings: str) -> Iterator[G
     environment = {**inherited, "ZOO_HOME": str(home), "PORT": str(port), **settings}
     home.mkdir(parents=True, exist_ok=True)
     log = home / f"gateway-{port}.log"
-    started = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stderr=output
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(
-            lambda: process.poll() is not None or _answers(f"{url}/{wait}"), "the gateway to start"
-        )
-        if process.poll() is not None:
+        if not wait_for_line(process, log, "Application startup complete."):
             pytest.fail(f"the gateway stopped at once: {log.read_text()}")
-        yield Gateway(url, process, home, log, time.perf_counter() - started)
+        answer = httpx.get(f"{url}/{wait}", timeout=PATIENCE)
+        assert answer.status_code == 200, answer.text
+        yield Gateway(url, process, home, log)
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Poll a condition until it holds."""
-    deadline = time.monotonic() + STARTS_WITHIN
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {STARTS_WITHIN} s for {what}")
-        time.sleep(0.02)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=10).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 on_both_databases = pytest.mark.parametrize("database", DATABASES, indirect=True)

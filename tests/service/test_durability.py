@@ -7,7 +7,8 @@ from threading import Event
 import httpx
 import numpy as np
 
-from tests.service.conftest import Gateway, check_answer, on_both_databases, wait_for
+from tests.service.conftest import Gateway, check_answer, on_both_databases
+from tests.waiting import wait_for
 
 URL = "/v1/collections/c"
 CLIENTS = 4

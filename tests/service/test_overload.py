@@ -11,7 +11,8 @@ from collections.abc import Callable
 import httpx
 from PIL import Image
 
-from tests.service.conftest import Gateway, check_answer, check_problem, parts, photos, wait_for
+from tests.service.conftest import Gateway, check_answer, check_problem, parts, photos
+from tests.waiting import wait_for
 
 URL = "/v1/embeddings"
 SLOW = 60  # images that take long to decode

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.conftest import wait_for
+from tests.waiting import wait_for
 
 ENVIRONMENT = "ZOO_TEST_TRITON"
 

@@ -20,10 +20,10 @@ def test_the_first_tensor_that_is_not_finite_is_named() -> None:
     assert "every tensor of this process is finite" in first_not_finite(network(), views)
     assert "the views are not finite" in first_not_finite(network(), views / 0)
     large = network()
-    large[0].weight.data *= 1e38
+    large.get_parameter("0.weight").data.mul_(1e38)
     assert first_not_finite(large, 1e3 * views) == "the output of 0 is the first that is not finite"
     broken = network()
-    broken[1].weight.data[1] = float("inf")
+    broken.get_parameter("1.weight").data[1] = float("inf")
     assert "the weight 1.weight is not finite: the update" in first_not_finite(broken, views)
 
 

@@ -1,4 +1,5 @@
 import math
+from typing import cast
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def reference_step(weight: Tensor, gradient: Tensor, buffer: Tensor, adapt: bool
 def network() -> nn.Module:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(36, 2))
-    nn.init.zeros_(net[3].weight)  # norm 0: the rate must fall back to 1
+    nn.init.zeros_(net.get_parameter("3.weight"))  # norm 0: the rate must fall back to 1
     return net.double()
 
 
@@ -40,8 +41,9 @@ def test_steps_equal_a_plain_reference() -> None:
     for step in range(5):
         images = torch.randn(8, 3, 5, 5, dtype=torch.float64)
         optimizer.zero_grad()
-        net(images).square().mean().add(net[3].weight.sum() * (step % 2)).backward()
+        net(images).square().mean().add(net.get_parameter("3.weight").sum() * (step % 2)).backward()
         for weight, buffer, p in zip(weights, buffers, net.parameters(), strict=True):
+            assert p.grad is not None
             reference_step(weight, p.grad, buffer, adapt=p.ndim > 1)
         optimizer.step()
         for weight, p in zip(weights, net.parameters(), strict=True):
@@ -64,7 +66,8 @@ def test_a_closure_is_refused() -> None:
 
 def test_normalisation_and_biases_are_never_adapted() -> None:
     net = nn.Sequential(build_resnet(ResNetArchitecture(depth=50)), nn.Linear(4, 4))
-    adapted, plain = (set(group["params"]) for group in parameter_groups(net))
+    groups = [cast(list[nn.Parameter], group["params"]) for group in parameter_groups(net)]
+    adapted, plain = map(set, groups)
     assert adapted | plain == set(net.parameters())
     for module in net.modules():
         own = set(module.parameters(recurse=False))

@@ -51,7 +51,9 @@ def build(recipe: Recipe, setup: Setup, start: Package | None = None):
     return method, method.optimizers(recipe)
 
 
-def _replace(module: nn.Module, name: str, old: nn.Module, new: nn.Module) -> None:
+def _replace(
+    module: nn.Module, name: str, old: nn.BatchNorm1d | nn.BatchNorm2d, new: nn.Module
+) -> None:
     setattr(module, name, new.requires_grad_(old.weight.requires_grad))
 
 

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.tars import read_member
 from zoo.images import ImageError, InputBlock, decode, read_square, square, thumbnail
 
 DATA = Path(os.environ.get("ZOO_TEST_DATA") or Path(__file__).parents[2] / "../shared/data")
@@ -58,7 +60,7 @@ def odd_files():
     if not ODD.is_file():
         pytest.skip(f"{ODD} is absent")
     with tarfile.open(ODD) as archive:
-        return {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}
+        return {m.name: read_member(archive, m) for m in archive if m.isfile()}
 
 
 def test_each_odd_file_gives_a_square_or_its_error(odd_files):
@@ -121,12 +123,13 @@ def test_every_exif_orientation_of_a_photo_gives_the_same_square():
     expected = read_square(encoded(upright, "PNG"), BLOCK).astype(int)
     for orientation, turn in stored_as.items():
         stored = upright if turn is None else upright.transpose(turn)
-        for kind, options in {
+        kinds: dict[str, dict[str, Any]] = {
             "JPEG": {"quality": 95, "subsampling": 0},
             "PNG": {},
             "WEBP": {"lossless": True},
             "TIFF": {},
-        }.items():
+        }
+        for kind, options in kinds.items():
             exif = Image.Exif()
             exif[0x0112] = orientation
             data = encoded(stored, kind, exif=exif, **options)
@@ -260,16 +263,14 @@ def test_truncated_files_are_refused(kind):
         assert failure(data[: int(len(data) * share)]).kind in ("corrupt", "format")
 
 
-SEEDS = {
-    kind: encoded(scene(24, 16, mode), kind, **options)
-    for kind, mode, options in [
-        ("JPEG", "RGB", {"quality": 50}),
-        ("PNG", "RGBA", {}),
-        ("WEBP", "RGBA", {}),
-        ("GIF", "P", {}),
-        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
-    ]
-}
+SEED_KINDS: list[tuple[str, str, dict[str, Any]]] = [
+    ("JPEG", "RGB", {"quality": 50}),
+    ("PNG", "RGBA", {}),
+    ("WEBP", "RGBA", {}),
+    ("GIF", "P", {}),
+    ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+]
+SEEDS = {kind: encoded(scene(24, 16, mode), kind, **options) for kind, mode, options in SEED_KINDS}
 
 
 def reads_or_refuses(data):

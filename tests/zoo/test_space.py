@@ -19,7 +19,7 @@ from zoo.runtimes.openvino import SALT as OPENVINO
 from zoo.space import space_digest, space_of, tensor_digests, tensor_layout
 from zoo.store import builtin_package
 
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "conv1.weight": np.arange(6, dtype=np.float16).reshape(2, 3),
     "bn1.bias": np.array([0.5, -1.0], np.float32),
 }

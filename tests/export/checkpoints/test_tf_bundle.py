@@ -28,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
 def example(tmp_path):
     """Three tensors, spread over several blocks; the files by name and the tensors."""
     rng = np.random.default_rng(0)
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "base_model/conv2d/kernel": rng.standard_normal((3, 3, 2, 4), np.float32),
         "base_model/conv2d_1/kernel": rng.standard_normal((1, 1, 4, 4), np.float32),
         "global_step": np.array(7, np.int64),

@@ -191,7 +191,8 @@ def test_items_are_read_page_by_page(
 ) -> None:
     url = f"{make()}/items"
     check_answer(client.post(url, json=vectors(dim, "abcdefg")))
-    seen, cursor = [], None
+    seen: list[str] = []
+    cursor = None
     while cursor or not seen:
         page = check_answer(
             client.get(url, params={"limit": 3, "cursor": cursor} if cursor else {"limit": 3})
@@ -241,12 +242,13 @@ def test_items_are_deleted_by_id_and_by_filter(
     assert check_answer(client.post(delete, json={"ids": ["a", "a", "none"]}))["deleted"] == 1
     assert check_answer(client.post(delete, json={"filter": {"label": "dog"}}))["deleted"] == 3
     assert set(labels(client, url)) == {"b", "c"}
-    for body in (
+    refused: list[dict[str, Any]] = [
         {},
         {"ids": ["b"], "filter": {"label": "cat"}},
         {"filter": {}},
         {"filter": {"x": 1}},
-    ):
+    ]
+    for body in refused:
         check_problem(client.post(delete, json=body), 422)
     assert client.delete(f"{url}/items/b").status_code == 204
     check_problem(client.delete(f"{url}/items/b"), 404, "'b'")
@@ -523,7 +525,7 @@ def test_what_is_long_or_empty_is_there(
 ) -> None:
     url = make()
     rows = vectors(dim, "abcdef")["items"]
-    values = ["https://example.org/" + "x" * 600, {}, [], {"by": "phone"}, None]
+    values: list[Any] = ["https://example.org/" + "x" * 600, {}, [], {"by": "phone"}, None]
     for row, value in zip(rows[:5], values, strict=True):
         row["metadata"] = {"consent": value}
     check_answer(client.post(f"{url}/items", json={"items": rows}))

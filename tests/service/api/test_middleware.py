@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_keys_are_not_in_the_log(locked: Gateway) -> None:
     assert not any(key in log for key in KEYS)
 
 
-def answer_before_the_body(gateway: Gateway, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
+def answer_before_the_body(gateway: Gateway, headers: dict[str, str]) -> tuple[int, Any]:
     """Announce a body and send none of it: whoever answers has not read it."""
     connection = http.client.HTTPConnection(*gateway.address, timeout=240)
     connection.putrequest("POST", "/v1/embeddings")

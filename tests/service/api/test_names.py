@@ -339,7 +339,7 @@ def test_nul_in_any_text_of_a_body_is_never_a_fault_of_the_gateway(
         client.post(f"{url}/search", json={"positive": ["x"], "negative": [NUL]}),
         client.post("/v1/embeddings", json={"model": NUL, "input": "x"}),
     ]
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"id": NUL},
         {"label": NUL},
         {"metadata": {"k": NUL}},

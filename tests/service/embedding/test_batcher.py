@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.embedding import batcher as batcher_module
 from service.embedding.batcher import Batcher
 from service.errors import UnavailableError
 
@@ -63,6 +64,13 @@ async def block(batcher: Batcher, encoder: Encoder) -> "asyncio.Task[np.ndarray]
     return first
 
 
+async def begun() -> None:
+    """Until every task made so far has run up to where it waits: the loop keeps their order."""
+    turn = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turn.set_result, None)
+    await turn
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 254), max_size=40), st.integers(1, 8))
 def test_everyone_has_their_own_answer(values: list[int], max_batch: int) -> None:
@@ -79,7 +87,7 @@ def test_the_next_batch_gathers_while_one_runs() -> None:
     async def work(batcher: Batcher, encoder: Encoder) -> None:
         first = await block(batcher, encoder)
         rest = [asyncio.create_task(batcher.embed(square(value))) for value in range(10)]
-        await asyncio.sleep(0)
+        await begun()
         assert batcher.waiting == 10
         encoder.gate.set()
         await asyncio.gather(first, *rest)
@@ -93,7 +101,7 @@ def test_images_of_callers_who_left_are_not_encoded() -> None:
     async def work(batcher: Batcher, encoder: Encoder) -> None:
         first = await block(batcher, encoder)
         rest = [asyncio.create_task(batcher.embed(square(value))) for value in range(6)]
-        await asyncio.sleep(0)
+        await begun()
         for task in rest[::2]:
             task.cancel()
         encoder.gate.set()
@@ -102,18 +110,31 @@ def test_images_of_callers_who_left_are_not_encoded() -> None:
     assert with_batcher(work).batches == [[255], [1, 3, 5]]
 
 
-def test_what_waits_too_long_is_told_so_and_not_encoded() -> None:
+class Clock:
+    """Stands in for the `time` module, and goes on when it is told."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_what_waits_too_long_is_told_so_and_not_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(batcher_module, "time", clock)
+
     async def work(batcher: Batcher, encoder: Encoder) -> None:
         first = await block(batcher, encoder)
         late = asyncio.create_task(batcher.embed(square(1)))
-        await asyncio.sleep(0.01)
+        await begun()
+        clock.now += 5.1
         encoder.gate.set()
-        with pytest.raises(UnavailableError, match="longer than") as caught:
+        with pytest.raises(UnavailableError, match="longer than 5 s") as caught:
             await late
         assert caught.value.retry_after >= 1
         await first
 
-    assert with_batcher(work, queue_seconds=0.005).batches[1:] == []
+    assert with_batcher(work, queue_seconds=5).batches[1:] == []
 
 
 def test_a_failure_reaches_everyone_in_the_batch_and_no_one_else() -> None:
@@ -127,7 +148,7 @@ def test_a_failure_reaches_everyone_in_the_batch_and_no_one_else() -> None:
     async def work(batcher: Batcher, encoder: Encoder) -> None:
         first = await block(batcher, encoder)
         rest = [asyncio.create_task(batcher.embed(square(v))) for v in (1, 13, 2, 3)]
-        await asyncio.sleep(0)
+        await begun()
         encoder.gate.set()
         results = await asyncio.gather(first, *rest, return_exceptions=True)
         assert [isinstance(r, RuntimeError) for r in results] == [False, True, True, False, False]
@@ -140,7 +161,7 @@ def test_closing_tells_those_who_wait() -> None:
     async def work(batcher: Batcher, encoder: Encoder) -> None:
         first = await block(batcher, encoder)
         waiting = asyncio.create_task(batcher.embed(square(1)))
-        await asyncio.sleep(0)
+        await begun()
         closing = asyncio.create_task(batcher.close())
         for task in (first, waiting):
             with pytest.raises(UnavailableError, match="stopping"):

@@ -12,6 +12,7 @@ from service.results import Results
 from service.settings import Settings
 from tests.service.conftest import photos
 from zoo.arrays import Pixels
+from zoo.manifest import Precision
 from zoo.package import Package
 from zoo.runtimes import Execution
 from zoo.runtimes.onnx import OnnxRuntime, open_onnx
@@ -22,7 +23,7 @@ class Failing:
     """ONNX Runtime that can be made to give another model's embeddings, or none at all."""
 
     concurrency = 1
-    precision = "fp32"
+    precision: Precision = "fp32"
 
     def __init__(self, package: Package) -> None:
         self.runtime: OnnxRuntime = open_onnx(package, Execution())

@@ -17,7 +17,7 @@ from service.rules.metadata import MAX_TEXT
 from service.search import filters
 from service.storage import items
 from service.storage.collections import Collection
-from service.storage.items import Item
+from service.storage.item_rows import Item
 from tests.service.storage.conftest import make_collection, some_items
 from zoo.text import nfc
 
@@ -33,7 +33,7 @@ ITEMS: dict[str, tuple[str | None, dict[str, Any]]] = {
 _RANGES = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 
-def fill(database: Engine, **given: object) -> Collection:
+def fill(database: Engine, **given: Any) -> Collection:
     collection = make_collection(database, **given)
     for item_id, (label, metadata) in ITEMS.items():
         items.upsert(database, collection, some_items(item_id, label=label, metadata=metadata))

@@ -14,7 +14,7 @@ from service.errors import InvalidInputError, ItemFailedError, NotFoundError, Sp
 from service.search.index import VectorIndex
 from service.search.memory import MemoryIndex
 from service.storage import collections, items
-from service.storage.items import NewItem
+from service.storage.item_rows import NewItem
 from tests.service.search.plain_index import PlainIndex
 from tests.service.storage.conftest import SPACE, make_collection, some_items
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from service.storage import collections
 from service.storage.collections import Collection
 from service.storage.database import open_database
-from service.storage.items import NewItem
+from service.storage.item_rows import NewItem
 from tests.service.databases import DATABASES, empty_database
 
 SPACE = "a" * 64

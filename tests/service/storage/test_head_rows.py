@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def fitted(number: int = 1) -> Fitted:
     return Fitted([{"name": "cat", "count": 2}], {"accuracy": number}, bytes([number]))
 
 
-def examples(labels: dict[str, str], **given: int) -> list[Example]:
+def examples(labels: dict[str, str], **given: Any) -> list[Example]:
     vector = np.array([1, 0, 0, 0], np.float32)
     return [Example(i, label, vector, **given) for i, label in labels.items()]
 

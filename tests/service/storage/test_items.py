@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from service.errors import NotFoundError
 from service.storage import collections, items, schema
 from service.storage.database import reading
-from service.storage.items import File, NewItem
+from service.storage.item_rows import File, NewItem
 from tests.service.storage.conftest import make_collection, some_items
 
 

@@ -37,7 +37,8 @@ def test_crops_are_distributed_as_torchvisions(size, torchvision) -> None:
 @pytest.mark.parametrize("size", [(100, 10), (10, 100), (20, 20)])
 def test_where_no_box_fits_the_largest_is_centred_as_torchvisions(size, torchvision) -> None:
     area, aspect = [1.5, 2.0], [3 / 4, 4 / 3]  # an area beyond the image never fits
-    boxes = random_crops(2, *size, tuple(area), tuple(aspect), seeded())
+    height, width = size
+    boxes = random_crops(2, height, width, (1.5, 2.0), (3 / 4, 4 / 3), seeded())
     draw = torchvision.transforms.RandomResizedCrop.get_params
     want = draw(torch.zeros(3, *size), area, aspect)
     assert torch.stack(boxes).T.tolist() == [list(want)] * 2

@@ -123,16 +123,21 @@ def mixed(tmp_path) -> Path:
     return folder
 
 
-def on_gpu(files) -> list[torch.Tensor]:
+class OnGpu:
     """Pillow in the place of a GPU's decoder; it counts what it is given."""
-    on_gpu.given += len(files)
-    images = [np.asarray(decode(data).pixels) for data in files]
-    return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in images]
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def __call__(self, files) -> list[torch.Tensor]:
+        self.given += len(files)
+        images = [np.asarray(decode(data).pixels) for data in files]
+        return [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in images]
 
 
 def test_a_gpu_decodes_the_plain_jpeg_files_of_a_large_set(mixed, tmp_path, monkeypatch) -> None:
+    on_gpu = OnGpu()
     monkeypatch.setattr(gpu_jpeg, "gpu_decoder", lambda: on_gpu)
-    on_gpu.given = 0
     pack(mixed, tmp_path / "small", 32)
     assert on_gpu.given == 0
     monkeypatch.setattr(packed, "LARGE_SET", 7)

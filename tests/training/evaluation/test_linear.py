@@ -83,5 +83,6 @@ def test_of_penalties_that_get_all_right_none_is_taken_that_only_the_bias_decide
         return features.astype(np.float32), labels
 
     # One image more of a class, and the strongest penalty calls everything by its name.
-    found = linear_accuracy(*two_classes((19, 20)), *two_classes((50, 50)), penalties=PAPER)
+    (images, labels), (test, answers) = two_classes((19, 20)), two_classes((50, 50))
+    found = linear_accuracy(images, labels, test, answers, penalties=PAPER)
     assert found.validation == found.accuracy == 1

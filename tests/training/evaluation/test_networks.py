@@ -17,8 +17,8 @@ from training.evaluation.finetune import (
     FINE_TUNE,
     SCHEDULES,
     SCRATCH,
+    ConcreteSchedule,
     Labelled,
-    Plan,
     centre_views,
     classifier_accuracy,
     train_classifier,
@@ -72,28 +72,32 @@ def test_shares_of_the_labels_are_of_each_class_and_nested() -> None:
 
 
 def test_schedules_are_the_papers() -> None:
-    one, ten = Plan.of(FINE_TUNE, 12811, 1), Plan.of(FINE_TUNE, 128116, 10)
+    one, ten = ConcreteSchedule.of(FINE_TUNE, 12811, 1), ConcreteSchedule.of(FINE_TUNE, 128116, 10)
     assert (one.epochs, ten.epochs) == (60, 30)
     assert one.peak == pytest.approx(0.05)
-    assert Plan.of(replace(FINE_TUNE, batch=4096), 128116, 10).peak == pytest.approx(0.8)
-    few = Plan.of(replace(FINE_TUNE, batch=64, most_steps=100), 400, 1)
+    assert ConcreteSchedule.of(replace(FINE_TUNE, batch=4096), 128116, 10).peak == pytest.approx(
+        0.8
+    )
+    few = ConcreteSchedule.of(replace(FINE_TUNE, batch=64, most_steps=100), 400, 1)
     assert (few.batch, few.steps) == (50, 100)
     assert few.epochs == 12.5
     assert "batch 50, 12.5 epochs, 100 steps" in str(few)
-    assert Plan.of(SCRATCH, 4, 100).batch == 2
+    assert ConcreteSchedule.of(SCRATCH, 4, 100).batch == 2
 
 
 def test_a_network_learns_from_labels_and_keeps_to_its_seed(run_folder, shades) -> None:
     labels = np.repeat([0, 1], 24)
     train = Labelled(shades.pixels, np.arange(0, 48, 2), labels[::2])
     test = Labelled(shades.pixels, np.arange(1, 48, 2), labels[1::2])
-    plan = Plan(batch=8, steps=12, epochs=4, peak=0.05, warmup=0)
+    plan = ConcreteSchedule(batch=8, steps=12, epochs=4, peak=0.05, warmup=0)
     run = read_run(run_folder)
     networks = [train_classifier(load_network(run), train, plan, 0.0, seed=1) for _ in range(2)]
     for one, other in zip(*(n.state_dict().values() for n in networks), strict=True):
         assert torch.equal(one, other)
-    before = load_network(run).encoder.conv1.weight
-    assert not torch.equal(networks[0].encoder.conv1.weight, before), "all of it is trained"
+    before = load_network(run).encoder.get_parameter("conv1.weight")
+    assert not torch.equal(networks[0].encoder.get_parameter("conv1.weight"), before), (
+        "all of it is trained"
+    )
     assert classifier_accuracy(networks[0], test, InputBlock(size=16)) > 0.9
 
 

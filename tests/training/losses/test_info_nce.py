@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from training.losses import info_nce, info_nce_global
 
@@ -49,7 +49,7 @@ def test_ranks_together_have_the_loss_and_the_gradient_of_one_process() -> None:
     loss = info_nce(predictions, targets, labels)
     want = torch.autograd.grad(loss, (predictions, targets))
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_rank, (labels, folder), nprocs=2)  # type: ignore[no-untyped-call]
+        spawn(_rank, (labels, folder), nprocs=2)
         found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]
     torch.testing.assert_close(sum(value for value, _ in found) / 2, loss.detach())
     for position in range(2):
@@ -58,11 +58,10 @@ def test_ranks_together_have_the_loss_and_the_gradient_of_one_process() -> None:
 
 
 def _rank(rank: int, labels: Tensor, folder: str) -> None:
-    store = dist.FileStore(f"{folder}/store", 2)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    own = [x.detach().chunk(2)[rank].requires_grad_() for x in case(6, 8, 3)[:2]]
-    loss = info_nce_global(*own, labels.chunk(2)[rank] - 4 * rank)
-    torch.save((loss.detach(), torch.autograd.grad(loss, own)), f"{folder}/{rank}.pt")
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    first, second = (x.detach().chunk(2)[rank].requires_grad_() for x in case(6, 8, 3)[:2])
+    loss = info_nce_global(first, second, labels.chunk(2)[rank] - 4 * rank)
+    torch.save((loss.detach(), torch.autograd.grad(loss, (first, second))), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from training.losses import nt_xent, nt_xent_global
 
@@ -73,7 +73,7 @@ def test_ranks_together_have_the_loss_and_the_gradient_of_one_process(ranks: int
     loss = nt_xent(*pair, 0.2)
     want = torch.autograd.grad(loss, pair)
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_rank, (ranks, folder), nprocs=ranks)  # type: ignore[no-untyped-call]
+        spawn(_rank, (ranks, folder), nprocs=ranks)
         found = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(ranks)]
     for value, _ in found:
         torch.testing.assert_close(value, loss.detach())
@@ -83,8 +83,8 @@ def test_ranks_together_have_the_loss_and_the_gradient_of_one_process(ranks: int
 
 
 def _rank(rank: int, ranks: int, folder: str) -> None:
-    store = dist.FileStore(f"{folder}/store", ranks)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=ranks)
+    store = f"file://{folder}/store"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
     first, second = (x.chunk(ranks)[rank].detach().requires_grad_() for x in views(6, 4))
     loss = nt_xent_global(first, second, 0.2)
     gradients = torch.autograd.grad(loss, (first, second))

@@ -1,6 +1,7 @@
 """CPC: what predicts what, that no target is seen beforehand, and every rung of v2's ladder."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def test_an_offset_too_small_would_let_them_through() -> None:
     """The check above can fail: with offset 2, patches of 12 px every 4 px overlap."""
     method = awake(cpc(V2, offsets=(3,), directions=("down",)))
     image = torch.rand(1, 3, 32, 32, dtype=torch.float64).requires_grad_()
-    predictions = method.directions["down"]
+    predictions: Any = method.directions["down"]
     predictions.offsets = (2,)
     (predicted,) = predictions(method.encoder.grid(image))
     (gradient,) = torch.autograd.grad(predicted[0, :, 0, 0].sum(), image)
@@ -78,7 +79,7 @@ def test_an_offset_too_small_would_let_them_through() -> None:
 @pytest.mark.parametrize("offset", [3, 5])
 def test_labels_equal_a_brute_force_search(direction, offset) -> None:
     method = cpc(V2, offsets=(offset,), directions=(direction,), target_dim=12)
-    network = method.directions[direction]
+    network: Any = method.directions[direction]
     network.context = nn.Identity()  # a prediction is then the features of the cell it comes from
     nn.init.dirac_(network.predictors[0].weight)
     nn.init.zeros_(network.predictors[0].bias)
@@ -161,7 +162,7 @@ def test_the_loss_is_that_of_every_prediction_among_all_targets() -> None:
 
 
 MORE = (*V1.stacks[:2], Stack(blocks=2, channels=24, bottleneck=6))
-LADDER = {
+LADDER: dict[str, dict[str, Any]] = {
     "v1": {"architecture": V1, "offsets": (2, 3, 4, 5, 6), "directions": ("down",)},
     "MC": {"architecture": V1.model_copy(update={"stacks": MORE})},
     "BU": {"directions": ("down", "up")},

@@ -87,7 +87,9 @@ def test_the_exact_loss_and_gradient_are_a_softmax_over_all_rows() -> None:
         -np.mean([np.log(chances[i, row]) for i, row in enumerate((7, 2, 4))]), rel=1e-6
     )
     chances[[0, 1, 2], [7, 2, 4]] -= 1
-    np.testing.assert_allclose(seen["features"].grad, chances @ bank / 0.3 / 3, atol=1e-6)
+    gradient = seen["features"].grad
+    assert gradient is not None
+    np.testing.assert_allclose(gradient.numpy(), chances @ bank / 0.3 / 3, atol=1e-6)
 
 
 def test_the_contrastive_loss_and_gradient_are_the_papers_equations() -> None:
@@ -106,7 +108,8 @@ def test_the_contrastive_loss_and_gradient_are_the_papers_equations() -> None:
     loss = noise_contrastive(scores, torch.tensor(constant), images)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(total / n, rel=1e-6)
-    np.testing.assert_allclose(scores.grad, want, atol=1e-6)
+    assert scores.grad is not None
+    np.testing.assert_allclose(scores.grad.numpy(), want, atol=1e-6)
 
 
 def test_the_constant_is_estimated_from_the_first_batch_and_kept() -> None:

@@ -32,7 +32,8 @@ def test_without_a_head_the_loss_compares_representations(crops) -> None:
     architecture = ResNetArchitecture(depth=18, stem="stride2-pool")
     method = fresh(SimCLRSettings(head_layers=0), architecture, SMALL).eval()
     views = method.views(batch(torch.from_numpy(crops(4, 20)), 16))
-    want = nt_xent(*method.encoder(views).chunk(2), 0.1)
+    first, second = method.encoder(views).chunk(2)
+    want = nt_xent(first, second, 0.1)
     torch.testing.assert_close(method(views), want)
 
 

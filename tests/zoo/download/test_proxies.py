@@ -18,7 +18,7 @@ CONTENT = bytes(range(256)) * 2000
 @contextmanager
 def proxy():
     """A proxy that tunnels (CONNECT) and forwards (GET): its address, and what it was asked for."""
-    asked = []
+    asked: list[tuple[str, str, bool]] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept():

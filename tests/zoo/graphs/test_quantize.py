@@ -16,7 +16,7 @@ SIZE, CHANNELS, DEPTH = 16, 16, 8
 def whole(tmp_path):
     """Eight convolutions, each behind a ReLU, averaged: uint8 (n, 16, 16, 3) -> (n, 16)."""
     rng = np.random.default_rng(0)
-    initializers = [numpy_helper.from_array(np.float32(255), "white")]
+    initializers = [numpy_helper.from_array(np.array(255, np.float32), "white")]
     nodes = [
         helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["cast", "white"], ["scaled"]),

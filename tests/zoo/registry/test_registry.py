@@ -23,6 +23,8 @@ from zoo.registry.pull import parse_digest
 from zoo.signing import sign, trusted_keys
 from zoo.store import list_packages
 
+NO_NETWORK = open_client(offline=True)
+
 
 @pytest.fixture(params=["folder", "memory"])
 def url(request, tmp_path):
@@ -32,7 +34,7 @@ def url(request, tmp_path):
 
 
 def place(url):
-    return open_place(url, None)
+    return open_place(url, NO_NETWORK)
 
 
 def push(folder, url, signature=None):

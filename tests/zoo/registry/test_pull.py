@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
+from tests.waiting import wait_for
 from zoo.catalog import FOLDER, load_catalog
-from zoo.download import unfinished
+from zoo.download import open_client, unfinished
 from zoo.errors import CheckpointError, PackageError
 from zoo.package import read_package
 from zoo.registry import open_place, push_package
@@ -61,7 +62,9 @@ def registry(nginx, make_package):
     def build(locations="", **options):
         server = nginx(locations)
         folder = make_package(**options)
-        push_package(read_package(folder), open_place(str(server.www / "zoo"), None), None)
+        with open_client(offline=True) as client:
+            place = open_place(str(server.www / "zoo"), client)
+            push_package(read_package(folder), place, None)
         expected = content(folder)
         shutil.rmtree(folder)
         return server, expected
@@ -150,8 +153,11 @@ def test_a_download_under_way_is_not_pruned(registry):
 
 
 def wait_for_bytes(process, count):
-    while sum(d.bytes for d in unfinished()) < count:
+    def arrived():
         assert process.poll() is None, process.communicate()
+        return sum(d.bytes for d in unfinished()) >= count
+
+    wait_for(arrived, f"{count} bytes of the download")
 
 
 @pytest.fixture
@@ -241,13 +247,13 @@ def conversions(make_package, monkeypatch):
 
     def convert(entry, source, files, provenance):
         calls.append(({n: p.read_bytes() for n, p in files.items()}, provenance))
-        if conversions.fails is not None:
-            raise conversions.fails
+        if stand_in.fails is not None:
+            raise stand_in.fails
         return read_package(make_package(entry.name))
 
-    conversions = types.SimpleNamespace(calls=calls, fails=None)
+    stand_in = types.SimpleNamespace(calls=calls, fails=None)
     monkeypatch.setitem(sys.modules, "export.convert", types.SimpleNamespace(convert=convert))
-    return conversions
+    return stand_in
 
 
 def toml(entry):
