@@ -103,15 +103,20 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
         "Conv", "pixel_values", b.weight("patch.weight", width, 3, patch, patch, scale=0.1),
         strides=[patch, patch],
     )  # fmt: skip
-    value = b.add("Reshape", value, b.constant("flat", np.int64([first, width, tokens - 1])))
+    value = b.add(
+        "Reshape", value, b.constant("flat", np.array([first, width, tokens - 1], np.int64))
+    )
     value = b.add("Transpose", value, perm=[0, 2, 1])
     token = b.weight("cls_token", 1, 1, width)
     if not fixed:
         shape = b.add("Shape", "pixel_values")
         count = b.add(
-            "Slice", shape, b.constant("zero", np.int64([0])), b.constant("one", np.int64([1]))
+            "Slice",
+            shape,
+            b.constant("zero", np.array([0], np.int64)),
+            b.constant("one", np.array([1], np.int64)),
         )
-        ones = b.constant("ones", np.int64([1, 1]))
+        ones = b.constant("ones", np.array([1, 1], np.int64))
         token = b.add("Expand", token, b.add("Concat", count, ones, axis=0))
     value = b.add("Concat", token, value, axis=1)
     value = b.add("Add", value, b.weight("positions", 1, tokens, width))
@@ -121,7 +126,9 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
             b.add(
                 "Reshape",
                 b.add("MatMul", value, b.weight(f"{name}.weight", width, width, scale=0.3)),
-                b.constant(f"{name}.heads", np.int64([first, tokens, heads, width // heads])),
+                b.constant(
+                    f"{name}.heads", np.array([first, tokens, heads, width // heads], np.int64)
+                ),
             ),
             perm=perm,
         )
@@ -129,7 +136,9 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
     )
     mixed = b.add("MatMul", b.add("Softmax", b.add("MatMul", query, key), axis=-1), values)
     mixed = b.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    mixed = b.add("Reshape", mixed, b.constant("joined", np.int64([first, tokens, width])))
+    mixed = b.add(
+        "Reshape", mixed, b.constant("joined", np.array([first, tokens, width], np.int64))
+    )
     value = b.add("Add", value, mixed, name="last_hidden_state")
     shapes = {"last_hidden_state": [batch, tokens, width]}
     if "pooler_output" in outputs:

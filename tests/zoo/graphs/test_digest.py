@@ -18,7 +18,7 @@ def small(weight=1.0):
     """x (n, 2) * w -> y, with notes everywhere."""
     node = helper.make_node("Mul", ["x", "w"], ["y"], name="m", doc_string="line 3")
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 2]) for n in "xy")
-    weights = [numpy_helper.from_array(np.float32([weight, 2]), "w")]
+    weights = [numpy_helper.from_array(np.array([weight, 2], np.float32), "w")]
     graph = helper.make_graph([node], "g", [x], [y], weights, doc_string="a graph")
     graph.value_info.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2]))
     opsets = [helper.make_opsetid("com.example", 1), helper.make_opsetid("", 18)]

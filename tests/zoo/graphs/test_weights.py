@@ -82,7 +82,7 @@ def test_shapes_stay_readable_where_they_are_inferred(tmp_path):
     rng = np.random.default_rng(0)
     weights = [
         numpy_helper.from_array(rng.normal(size=(4, 32)).astype(np.float32), "w"),
-        numpy_helper.from_array(np.int64([0, 8, 4]), "shape"),
+        numpy_helper.from_array(np.array([0, 8, 4], np.int64), "shape"),
     ]
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["y"]),

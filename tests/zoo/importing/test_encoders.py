@@ -1,5 +1,7 @@
 """What is imported gives what the file gives, for every kind of encoder."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -48,7 +50,7 @@ def served(package, images=IMAGES):
     return open_runtime(package).embed(images)
 
 
-RULE = {"range": "0-1", "mean": MEAN, "std": STD}
+RULE: dict[str, Any] = {"range": "0-1", "mean": MEAN, "std": STD}
 
 
 @pytest.mark.parametrize("external", [None, "weights.bin", "model.onnx_data"])
@@ -135,7 +137,7 @@ def test_a_value_inside_the_graph_and_inputs_it_does_not_need(import_model):
     image = b.add("MatMul", b.add("Flatten", image), b.weight("image.weight", 3, 8))
     b.add("Add", image, b.weight("bias", 8), name="image_embeds")
     text = b.add("Gather", b.weight("words", 9, 8), "input_ids")
-    text = b.add("ReduceMean", text, b.constant("axes", np.int64([1])), keepdims=0)
+    text = b.add("ReduceMean", text, b.constant("axes", np.array([1], np.int64)), keepdims=0)
     b.add("MatMul", "image_embeds", b.add("Transpose", text), name="logits")
     model = b.model(
         {
@@ -220,7 +222,7 @@ def test_golden_vectors_hold_clear_mistakes(import_model):
 def test_a_mistake_that_cannot_be_seen_is_left_out(import_model):
     """Grey is the same for red first and blue first."""
     b = Builder()
-    grey = b.add("ReduceMean", "pixel_values", b.constant("colours", np.int64([1])))
+    grey = b.add("ReduceMean", "pixel_values", b.constant("colours", np.array([1], np.int64)))
     value = b.add("Conv", grey, b.weight("w", DIM, 1, 8, 8), strides=[8, 8])
     b.add("Flatten", b.add("GlobalAveragePool", b.add("Relu", value)), name="row")
     square = ["batch", 3, SIZE, SIZE]

@@ -104,7 +104,7 @@ def test_inputs_that_are_no_image(refused, inputs, words):
 )
 def test_outputs_of_another_rank(refused, operator, words):
     model = graph_of({"x": IMAGE}, {"out": None}, operator)
-    model.graph.initializer.append(numpy_helper.from_array(np.int64([1]), "axes"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "axes"))
     message = refused(model)
     assert words in message
     assert "choose another with --output" in message
@@ -195,7 +195,7 @@ def constant_output(value):
     b = Builder()
     zero = b.add("Mul", "x", b.constant("zero", np.float32(0)))
     row = b.add("Flatten", b.add("GlobalAveragePool", zero))
-    b.add("Add", row, b.constant("value", np.float32([value, 1, 2])), name="row")
+    b.add("Add", row, b.constant("value", np.array([value, 1, 2], np.float32)), name="row")
     return b.model({"x": IMAGE}, {"row": ["n", 3]})
 
 
