@@ -22,6 +22,9 @@ class Builder:
         self.weights.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
+    def extents(self, name, *values):
+        return self.constant(name, np.array(values, np.int64))
+
     def add(self, operator, *inputs, name=None, **attributes):
         name = name or f"/{operator}_{len(self.nodes)}"
         self.nodes.append(
@@ -103,9 +106,7 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
         "Conv", "pixel_values", b.weight("patch.weight", width, 3, patch, patch, scale=0.1),
         strides=[patch, patch],
     )  # fmt: skip
-    value = b.add(
-        "Reshape", value, b.constant("flat", np.array([first, width, tokens - 1], np.int64))
-    )
+    value = b.add("Reshape", value, b.extents("flat", first, width, tokens - 1))
     value = b.add("Transpose", value, perm=[0, 2, 1])
     token = b.weight("cls_token", 1, 1, width)
     if not fixed:
@@ -113,10 +114,10 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
         count = b.add(
             "Slice",
             shape,
-            b.constant("zero", np.array([0], np.int64)),
-            b.constant("one", np.array([1], np.int64)),
+            b.extents("zero", 0),
+            b.extents("one", 1),
         )
-        ones = b.constant("ones", np.array([1, 1], np.int64))
+        ones = b.extents("ones", 1, 1)
         token = b.add("Expand", token, b.add("Concat", count, ones, axis=0))
     value = b.add("Concat", token, value, axis=1)
     value = b.add("Add", value, b.weight("positions", 1, tokens, width))
@@ -136,9 +137,7 @@ def transformer(batch="batch", seed=0, size=SIZE, outputs=("last_hidden_state",)
     )
     mixed = b.add("MatMul", b.add("Softmax", b.add("MatMul", query, key), axis=-1), values)
     mixed = b.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    mixed = b.add(
-        "Reshape", mixed, b.constant("joined", np.array([first, tokens, width], np.int64))
-    )
+    mixed = b.add("Reshape", mixed, b.extents("joined", first, tokens, width))
     value = b.add("Add", value, mixed, name="last_hidden_state")
     shapes = {"last_hidden_state": [batch, tokens, width]}
     if "pooler_output" in outputs:
