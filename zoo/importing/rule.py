@@ -70,7 +70,7 @@ def settle(model: onnx.ModelProto, said: Said, found: Found, missing: list[str])
             known: a line each, with the option that says it.
     """
     missing = list(missing)
-    value = _image_input(model.graph)
+    value = _image_input(model.graph, missing)
     kind = value.type.tensor_type.elem_type
     shape = [d.dim_value or None for d in value.type.tensor_type.shape.dim]
     layout = _layout(value, shape, said.layout)
@@ -110,14 +110,15 @@ def extents(value: onnx.ValueInfoProto) -> str:
     return " x ".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) or "no shape"
 
 
-def _image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+def _image_input(graph: onnx.GraphProto, missing: list[str]) -> onnx.ValueInfoProto:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     described = ", ".join(f"{v.name} ({extents(v)})" for v in inputs)
     if len(inputs) != 1:
+        choice = missing[0] if missing else "--output may name a value that needs the image alone"
         raise ImportRefusedError(
             f"its output depends on {len(inputs)} inputs, an image encoder's on one: "
-            f"{described or 'none'}; `--output` may name another output"
+            f"{described or 'none'}; {choice}"
         )
     value: onnx.ValueInfoProto = inputs[0]
     if len(value.type.tensor_type.shape.dim) != 4:

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
 from tests.foreign_onnx import DIM, SIZE, Builder, convolutions, save, transformer
+from zoo.errors import PackageError
 from zoo.importing import Origin, Said, import_onnx
 from zoo.package import verify
 from zoo.runtimes import open_runtime
@@ -152,6 +153,18 @@ def test_a_value_inside_the_graph_and_inputs_it_does_not_need(import_model):
     weights = load_file(package.weights)
     expected = values @ weights["image.weight"] + weights["bias"]
     np.testing.assert_allclose(served(package), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_there_is_no_network_of_it_in_pytorch(import_model):
+    for module in ("torch", "skimage"):
+        pytest.importorskip(module)
+    from training.evaluation import baselines_of, embedder_of  # noqa: PLC0415
+    from zoo.encoders import load_served  # noqa: PLC0415
+
+    package = import_model(convolutions(), **RULE)
+    with pytest.raises(PackageError, match="imported as an ONNX graph"):
+        load_served(package)
+    assert [model.name for model in baselines_of(embedder_of(package))] == ["pixels", "HOG"]
 
 
 def quantised(dynamic):

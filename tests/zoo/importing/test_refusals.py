@@ -230,6 +230,18 @@ def test_all_that_is_missing_is_said_at_once(refused):
     assert "--output NAME: it has last_hidden_state (batch x 17 x 16), pooler_output" in message
 
 
+def test_two_towers_and_no_word_which(refused):
+    """As in CLIP: the outputs are listed, one of which needs the image alone."""
+    b = Builder()
+    b.add("Flatten", b.add("GlobalAveragePool", "image"), name="image_embeds")
+    b.add("MatMul", "words", b.weight("w", 4, 3), name="text_embeds")
+    text = (TensorProto.FLOAT, ["n", 4])
+    outputs = {"text_embeds": ["n", 3], "image_embeds": ["n", 3]}
+    message = refused(b.model({"words": text, "image": IMAGE}, outputs))
+    assert "words (n x 4), image (n x 3 x 32 x 32)" in message
+    assert "--output NAME: it has text_embeds (n x 3), image_embeds (n x 3)" in message
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
