@@ -16,6 +16,7 @@ from cli import (
     embed,
     evaluate,
     export,
+    import_model,
     list,
     load,
     prune,
@@ -73,6 +74,7 @@ _add("list", _PACKAGES, list.list_models)
 _add("search", _PACKAGES, search.search)
 _add("show", _PACKAGES, show.show)
 _add("pull", _PACKAGES, pull.pull)
+_add("import", _PACKAGES, import_model.import_model)
 _add("push", _PACKAGES, push.push)
 _add("save", _PACKAGES, save.save)
 _add("load", _PACKAGES, load.load)

@@ -98,11 +98,10 @@ def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
     from zoo.signing import SIGNATURE  # noqa: PLC0415
 
     network, square, origin = manifest.architecture, manifest.input, manifest.provenance
-    steps = f", {', '.join(manifest.layer.steps)}" if manifest.layer.steps else ""
     return {
         "method": manifest.method,
         "network": network.summary,
-        "layer": f"{', '.join(manifest.layer.stages)}{steps}",
+        "layer": manifest.layer.summary,
         "embedding": f"{manifest.dim} values",
         "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
         "space": manifest.space,

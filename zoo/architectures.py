@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Stage = Literal["layer1", "layer2", "layer3", "layer4"]
 
@@ -125,6 +125,23 @@ Architecture = Annotated[
     ResNetArchitecture | CPCArchitecture | EfficientNetLiteArchitecture,
     Field(discriminator="family"),
 ]
+"""Of the networks that `zoo.encoders` builds."""
+
+
+class OnnxGraph(BaseModel):
+    """A network that is known by its imported ONNX graph alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["onnx"]
+    graph: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="what `zoo.graphs.digest.graph_digest` gives for the graph as it came"
+    )
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for cards and lists."""
+        return f"an imported ONNX graph ({self.graph[:12]})"
 
 
 class MobileStage(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from zoo.manifest import Conversion, Manifest, Metric
+from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
 
 
 def render_card(manifest: Manifest) -> str:
@@ -26,16 +26,22 @@ def render_card(manifest: Manifest) -> str:
 
 
 def _summary(m: Manifest) -> str:
-    stages = " and ".join(", ".join(m.layer.stages).rsplit(", ", 1))
-    average = f"{m.layer.grid} x {m.layer.grid} averages of" if m.layer.grid > 1 else "average of"
-    steps = f", then {', '.join(m.layer.steps)}" if m.layer.steps else ""
     share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
         f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
-        f"{m.dim} values an image: the {average} {stages}{steps}. Input: the {share} centre "
+        f"{m.dim} values an image: {_layer(m.layer)}. Input: the {share} centre "
         f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
         f"Space `{m.space}`."
     )
+
+
+def _layer(layer: Layer | OutputLayer) -> str:
+    if isinstance(layer, OutputLayer):
+        return layer.summary
+    stages = " and ".join(", ".join(layer.stages).rsplit(", ", 1))
+    average = f"{layer.grid} x {layer.grid} averages of" if layer.grid > 1 else "average of"
+    steps = f", then {', '.join(layer.steps)}" if layer.steps else ""
+    return f"the {average} {stages}{steps}"
 
 
 def _figures(metrics: Iterable[Metric]) -> str:

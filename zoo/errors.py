@@ -29,6 +29,10 @@ class RuntimeDownError(ZooError):
     """A runtime elsewhere that does not answer now; it is asked again by the next call."""
 
 
+class ImportRefusedError(ZooError):
+    """A file that is no ONNX image encoder, or of which it is not known what it takes."""
+
+
 class CheckpointError(ZooError):
     """A foreign checkpoint that is damaged, unsafe, or of another network."""
 

@@ -2,11 +2,11 @@
 
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from zoo.architectures import Architecture, Stage
+from zoo.architectures import Architecture, OnnxGraph, Stage
 from zoo.images import InputBlock
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -50,6 +50,38 @@ class Layer(_Block):
         description="cells on a side; 1 averages over the whole image, more keep where things are",
     )
     steps: tuple[Literal["sqrt", "unit", "centre", "whiten"], ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for lists."""
+        return ", ".join((*self.stages, *self.steps))
+
+
+Pool = Literal["none", "cls", "mean"]
+"""How an output becomes one row an image: it is one already; the first token; the mean of all
+tokens, or of all cells of a feature map."""
+
+
+class OutputLayer(_Block):
+    """Which representation of an imported graph is served."""
+
+    output: str = Field(description="name of a value in the graph")
+    pool: Pool
+
+    @property
+    def summary(self) -> str:
+        """In a few words, for cards and lists."""
+        how = {"none": "", "cls": "the first token of ", "mean": "the mean of "}
+        return f"{how[self.pool]}the output {self.output}"
+
+
+def _kind(value: Any) -> str:
+    """Whether an architecture or a layer, parsed or not, is that of an imported graph."""
+    fields = dict(value) if isinstance(value, dict | BaseModel) else {}
+    return "onnx" if {"kind", "output"} & fields.keys() else "network"
+
+
+_Imported = Discriminator(_kind)
 
 
 class File(_Block):
@@ -121,8 +153,8 @@ class Metric(_Block):
 class Parity(_Block):
     """Agreement of a variant with the reference on the golden images.
 
-    The reference computes in float32 and is not optimised: PyTorch, or ONNX Runtime where the
-    package was made without PyTorch.
+    The reference computes in float32 and is not optimised: PyTorch; ONNX Runtime where the package
+    was made without it; of an imported graph, the file as it came in ONNX Runtime.
     """
 
     cosine_min: float
@@ -171,9 +203,13 @@ class Manifest(_Block):
     name: Name
     version: Version
     method: str
-    architecture: Architecture
+    architecture: Annotated[
+        Annotated[Architecture, Tag("network")] | Annotated[OnnxGraph, Tag("onnx")], _Imported
+    ]
     dim: int = Field(ge=1)
-    layer: Layer
+    layer: Annotated[
+        Annotated[Layer, Tag("network")] | Annotated[OutputLayer, Tag("onnx")], _Imported
+    ]
     input: InputBlock
     files: dict[str, File]
     provenance: Provenance

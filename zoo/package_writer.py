@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.architectures import Architecture
+from zoo.architectures import Architecture, OnnxGraph
 from zoo.card import render_card
 from zoo.files import write_whole
+from zoo.graphs.rewrite import INPUT
 from zoo.images import InputBlock
 from zoo.manifest import (
     SCHEMA_VERSION,
@@ -15,6 +16,7 @@ from zoo.manifest import (
     Layer,
     Manifest,
     Metric,
+    OutputLayer,
     Provenance,
 )
 from zoo.package import MANIFEST, Package, file_digest
@@ -38,8 +40,8 @@ class About:
 def new_manifest(
     folder: Path,
     about: About,
-    architecture: Architecture,
-    layer: Layer,
+    architecture: Architecture | OnnxGraph,
+    layer: Layer | OutputLayer,
     block: InputBlock,
     dim: int,
 ) -> Manifest:
@@ -62,8 +64,13 @@ def new_manifest(
 
 
 def graph_metadata(manifest: Manifest) -> dict[str, str]:
-    """What a graph says of itself."""
-    return {"name": manifest.name, "version": manifest.version, "space": manifest.space}
+    """What a graph says of itself; with its input, it can be imported elsewhere."""
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "space": manifest.space,
+        INPUT: manifest.input.model_dump_json(),
+    }
 
 
 def attest(folder: Path, manifest: Manifest) -> None:

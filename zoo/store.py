@@ -106,15 +106,8 @@ def new_package(name: str, version: str) -> Iterator[Path]:
         InstalledError: that version exists already.
         PackageError: what was made is not that package.
     """
-    try:
-        split_reference(f"{name}@{version}")
-    except ValueError as error:
-        raise PackageError(str(error)) from None
+    check_free(name, version)
     target = zoo_home() / "packages" / name / version
-    if target.exists():
-        raise _installed(name, version)
-    if version in read_tags(name):
-        raise PackageError(f"{name}@{version} is a tag: choose another version, or remove the tag")
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
@@ -129,6 +122,23 @@ def new_package(name: str, version: str) -> Iterator[Path]:
             raise (_installed(name, version) if target.exists() else error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_free(name: str, version: str) -> None:
+    """Check that a package may be made under this name, before the long work of making it.
+
+    Raises:
+        InstalledError: that version exists already.
+        PackageError: it is a tag, or cannot be a name or a version.
+    """
+    try:
+        split_reference(f"{name}@{version}")
+    except ValueError as error:
+        raise PackageError(str(error)) from None
+    if (zoo_home() / "packages" / name / version).exists():
+        raise _installed(name, version)
+    if version in read_tags(name):
+        raise PackageError(f"{name}@{version} is a tag: choose another version, or remove the tag")
 
 
 def remove_package(name: str, version: str) -> list[str]:

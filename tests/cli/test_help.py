@@ -25,7 +25,7 @@ def test_version():
     assert zoo("--version").stdout.startswith("zoo 0.")
 
 
-COMMANDS = ("pull", "push", "save", "load", "search", "rm", "prune", "tag", "compat")
+COMMANDS = ("import", "pull", "push", "save", "load", "search", "rm", "prune", "tag", "compat")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

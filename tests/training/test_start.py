@@ -62,7 +62,7 @@ def test_a_model_without_the_last_stage_is_refused(monkeypatch):
     monkeypatch.setattr("training.start.load_served", shortened)
     package = builtin_package()
     with pytest.raises(TrainingError, match="exported without layer4"):
-        begin_with(build_encoder(package.manifest.architecture), package)
+        begin_with(build_encoder(load_served(package).encoder.architecture), package)
 
 
 def test_bfloat16_is_used_where_the_machine_has_it(source, tmp_path):

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from cli import app
+from tests.foreign_onnx import convolutions, save
 
 # Read by every Python that starts, also by those that the commands start.
 FORBID = """
@@ -160,6 +161,7 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
         ["rm", "tiny@2"],
         ["load", tmp_path / "tiny.tar"],
         ["prune"],
+        ["import", save(convolutions(), tmp_path / "a.onnx"), "--name", "a", "--range", "-1-1"],
     ):
         alone.zoo(*arguments, **set_to)
 

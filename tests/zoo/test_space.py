@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from zoo.architectures import ResNetArchitecture
+from zoo.architectures import OnnxGraph, ResNetArchitecture
 from zoo.errors import PackageError
 from zoo.images import InputBlock
-from zoo.manifest import File, Layer
+from zoo.manifest import File, Layer, OutputLayer
 from zoo.runtimes.openvino import SALT as OPENVINO
 from zoo.space import space_digest, space_of, tensor_digests, tensor_layout
 from zoo.store import builtin_package
@@ -33,6 +33,8 @@ BLOCK = InputBlock(
     std=(1.0, 2.0, 0.1),
 )
 VECTOR = "cfbd391c746e306fe219a2796453be9befc97c89eacb370fa1bef45588578ad7"
+
+IMPORTED = "4973bdd6ed8fef0f46b8254c482fd754ca3f82296cbee24c750ac6c3b08991f5"
 
 
 def digest(path, tensors=TENSORS, architecture=ARCHITECTURE, layer=LAYER, block=BLOCK):
@@ -101,6 +103,22 @@ def test_an_independent_computation_agrees(path):
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == digest(path)
+
+
+def test_the_vector_of_an_imported_graph_written_down(path):
+    graph = OnnxGraph(kind="onnx", graph="ab" * 32)
+    content = {
+        "architecture": {"graph": "ab" * 32, "kind": "onnx"},
+        "input": json.loads(BLOCK.model_dump_json()) | {"std": [1, 2, 0.1]},
+        "layer": {"output": "last_hidden_state", "pool": "cls"},
+    }
+    found = digest(path, architecture=graph, layer=OutputLayer(**content["layer"]))
+    content["weights"] = tensor_digests(path)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert found == hashlib.sha256(text.encode()).hexdigest() == IMPORTED
+    for layer in (("last_hidden_state", "mean"), ("pooler_output", "cls")):
+        other = OutputLayer(output=layer[0], pool=layer[1])
+        assert digest(path, architecture=graph, layer=other) != IMPORTED
 
 
 def changed(value):

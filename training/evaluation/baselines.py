@@ -6,25 +6,28 @@ from skimage.feature import hog
 
 from training.evaluation.features import EvaluatedModel
 from training.evaluation.models import recipe_of
-from zoo.architectures import Architecture
+from zoo.architectures import Architecture, OnnxGraph
 from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run, ServedEncoder, build_encoder
 from zoo.images import InputBlock
-from zoo.manifest import Layer
+from zoo.manifest import Layer, OutputLayer
 from zoo.package import Package
 
 LAST_STAGE = Layer(stages=("layer4",))
 
 
 def baselines_of(embedder: EvaluatedModel) -> list[EvaluatedModel]:
-    """What stands beside an embedder that has a network: all three."""
+    """What stands beside an embedder: all three; of an imported graph, which cannot be built
+    untrained, the last two."""
     assert embedder.source is not None  # the untrained network is of its architecture
     architecture, layer = _served_from(embedder.source)
-    fresh = untrained(architecture, embedder.block, layer)
-    return [fresh, pixels(), histograms_of_gradients()]
+    others = [pixels(), histograms_of_gradients()]
+    if isinstance(architecture, OnnxGraph) or isinstance(layer, OutputLayer):
+        return others
+    return [untrained(architecture, embedder.block, layer), *others]
 
 
-def _served_from(source: Run | Package) -> tuple[Architecture, Layer]:
+def _served_from(source: Run | Package) -> tuple[Architecture | OnnxGraph, Layer | OutputLayer]:
     if isinstance(source, Package):
         return source.manifest.architecture, source.manifest.layer
     architecture = recipe_of(source).architecture

@@ -4,12 +4,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from zoo.architectures import Architecture
+from zoo.architectures import Architecture, OnnxGraph
 from zoo.encoders.build import build_encoder
 from zoo.encoders.resnet import STAGES
 from zoo.errors import PackageError
 from zoo.images import InputBlock
-from zoo.manifest import Layer
+from zoo.manifest import Layer, OutputLayer
 from zoo.package import Package
 
 
@@ -69,10 +69,17 @@ def load_served(package: Package) -> ServedEncoder:
     """A package's encoder in PyTorch, float32, in evaluation mode: the reference of all variants.
 
     Raises:
-        PackageError: a tensor is missing, left over, or of another shape.
+        PackageError: a tensor is missing, left over, or of another shape; or the package is an
+            imported graph, of which there is no network.
     """
     manifest = package.manifest
-    served = ServedEncoder(manifest.architecture, manifest.layer, manifest.input, manifest.dim)
+    architecture, layer = manifest.architecture, manifest.layer
+    if isinstance(architecture, OnnxGraph) or isinstance(layer, OutputLayer):
+        raise PackageError(
+            f"{manifest.reference} was imported as an ONNX graph, of which there is no network in "
+            "PyTorch: it is served and measured as it is, and cannot be trained on or lowered"
+        )
+    served = ServedEncoder(architecture, layer, manifest.input, manifest.dim)
     load_weights(served, load_file(package.weights), str(package.weights))
     return served.eval()
 

@@ -52,6 +52,10 @@ def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
         raise ValueError(f"the graph does not use the tensors {sorted(layout)}")
 
 
+INPUT = "input"
+"""The metadata that holds the input block of the graph's package, as JSON."""
+
+
 def write_graph(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the graph with no other metadata than this, and check it as it lies on disk.
 

@@ -18,6 +18,7 @@ from training.methods.cpc import CPCSettings
 from training.recipe import Recipe
 from zoo.architectures import CPCArchitecture, Stack
 from zoo.encoders import encoder_from_run, load_served, read_run
+from zoo.manifest import Layer
 from zoo.package import verify
 from zoo.runtimes import open_runtime, read_golden
 from zoo.store import find_package
@@ -100,6 +101,7 @@ def test_a_run_is_exported_and_served(run, crops, tmp_path, monkeypatch) -> None
     manifest = package.manifest
     assert (manifest.method, manifest.dim, manifest.input.size) == ("cpc", 16, 32)
     assert manifest.architecture == RECIPE.architecture
+    assert isinstance(manifest.layer, Layer)
     assert manifest.layer.stages == ("layer3",)
     assert "arXiv:1807.03748" in manifest.provenance.citation
     assert "patches of 12 px every 4" in (package.path / "card.md").read_text()

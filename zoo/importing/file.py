@@ -1,0 +1,110 @@
+"""An ONNX file that someone else made -> the model in it, or one line that says what it is."""
+
+import math
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto
+from onnx.external_data_helper import (
+    ExternalDataInfo,
+    load_external_data_for_tensor,
+    uses_external_data,
+)
+
+from zoo.errors import ImportRefusedError
+from zoo.graphs.serve import opset
+from zoo.graphs.walk import tensors
+from zoo.graphs.weights import INLINE, has_nan, tensor_bytes
+
+_LEAST_OPSET = 7
+_LFS = b"version https://git-lfs"
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """The model in a file; large initializers that lie beside it are looked at, and stay there.
+
+    Raises:
+        ImportRefusedError: it is no ONNX file or cut short; its weights lie outside its folder, are
+            missing or cut short, are text, or hold a NaN; or it is of before opset 7.
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    if reason := _not_onnx(content):
+        raise ImportRefusedError(f"{path}: {reason}")
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
+    except DecodeError:
+        raise ImportRefusedError(
+            f"{path}: not an ONNX file, or cut short: compare its size with its publisher's"
+        ) from None
+    if not model.graph.node:
+        raise ImportRefusedError(f"{path}: an ONNX file without a network in it")
+    if opset(model) < _LEAST_OPSET:
+        raise ImportRefusedError(
+            f"{path}: written in opset {opset(model)}, and runtimes read from {_LEAST_OPSET} on: "
+            "convert it with onnx.version_converter"
+        )
+    for tensor in tensors(model):
+        try:
+            _check_tensor(tensor, path.parent)
+        except ValueError as error:
+            raise ImportRefusedError(f"{path}: the tensor {tensor.name!r} {error}") from None
+    initializers = (t for t in model.graph.initializer if math.prod(t.dims) <= INLINE)
+    attributes = chain.from_iterable(map(tensors, model.graph.node))
+    for tensor in chain(initializers, attributes):
+        if uses_external_data(tensor):
+            load_external_data_for_tensor(tensor, str(path.parent))
+    return model
+
+
+def _not_onnx(content: bytes) -> str | None:
+    start = content[:512].lstrip().lower()
+    if not content:
+        return "empty (0 bytes): download it again"
+    if content.startswith(_LFS):
+        return (
+            "a pointer of git-lfs and not the file itself: `git lfs pull` in its repository, or "
+            "download the file"
+        )
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page and not an ONNX file: its server may want a login"
+    if start.startswith((b"{", b"[")):
+        return "JSON and not an ONNX file"
+    return None
+
+
+def _check_tensor(tensor: TensorProto, folder: Path) -> None:
+    if tensor.data_type == TensorProto.STRING:
+        raise ValueError("holds text, which is no weight of an image encoder")
+    if uses_external_data(tensor):
+        _check_external(tensor, folder)
+    tensor_bytes(tensor, folder)
+    if has_nan(tensor, folder):
+        raise ValueError("holds a NaN: the file is damaged, or its training diverged")
+
+
+def _check_external(tensor: TensorProto, folder: Path) -> None:
+    info = ExternalDataInfo(tensor)
+    place = PurePosixPath(info.location)
+    if place.is_absolute() or ".." in place.parts or "\\" in info.location or not place.parts:
+        raise ValueError(
+            f"lies in {info.location!r}, outside of the file's folder, where nothing is read"
+        )
+    path = folder
+    for part in place.parts:
+        path /= part
+        if path.is_symlink():
+            raise ValueError(
+                f"lies in {info.location!r}, a symbolic link, which is not followed: put a copy of "
+                "the file there"
+            )
+    if not path.is_file():
+        raise ValueError(f"lies in {info.location!r}, which is not there: put it beside the file")
+    end = (info.offset or 0) + (info.length or math.prod(tensor.dims))
+    if path.stat().st_size < end:
+        raise ValueError(
+            f"lies in {info.location!r}, which is cut short: it has {path.stat().st_size} bytes, "
+            f"and {end} are needed"
+        )
