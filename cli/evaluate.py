@@ -35,7 +35,7 @@ def evaluate(
     data: Annotated[
         list[Path],
         typer.Option(
-            help="Labelled folder or tar, Parquet, or torchvision:NAME:FOLDER; repeated for "
+            help="Labelled folder, tar, zip, Parquet, or torchvision:NAME:FOLDER; repeated for "
             "several, see below."
         ),
     ],

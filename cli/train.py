@@ -51,7 +51,7 @@ def train(
     data: Annotated[
         list[Path],
         typer.Option(
-            help="Folder or tar of images, Parquet, or torchvision:NAME:FOLDER; repeated for "
+            help="Folder, tar or zip of images, Parquet, or torchvision:NAME:FOLDER; repeated for "
             "several sources."
         ),
     ],

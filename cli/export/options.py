@@ -6,7 +6,7 @@ import typer
 
 from cli import complete
 
-KINDS = "a folder, tar, Parquet or torchvision:NAME:FOLDER. May be repeated."
+KINDS = "a folder, tar, zip, Parquet or torchvision:NAME:FOLDER. May be repeated."
 """Of images, in help."""
 
 Model = Annotated[str, typer.Argument(help="name or name@version", autocompletion=complete.models)]

@@ -111,7 +111,7 @@ def test_what_is_wrong_is_said(arguments, code, said, run, data) -> None:
 def test_missing_data_and_a_folder_that_is_no_run_are_named(run, data, tmp_path) -> None:
     gone = evaluate(run, "--data", tmp_path / "nothing")
     assert gone.exit_code == 1
-    assert "nothing: no such folder, tar or Parquet file" in gone.output
+    assert "nothing: no such folder, tar, zip or Parquet file" in gone.output
     empty = evaluate(tmp_path, "--data", data)
     assert empty.exit_code == 1
     assert "not a training run, it has no checkpoint.pt" in empty.output

@@ -66,7 +66,7 @@ def test_train_refuses_before_it_works(photos, tmp_path):
     )
     assert "file" in blocked.stderr
     gone = zoo("train", "simclr-r18-small-cpu", "--data", tmp_path / "x", "--out", out, code=1)
-    assert "x: no such folder, tar or Parquet file" in gone.stderr
+    assert "x: no such folder, tar, zip or Parquet file" in gone.stderr
     few = zoo("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
     assert "no source has the 256 images of a batch" in few.stderr
     assert "photos: " not in few.stderr, "no image is decoded for it"

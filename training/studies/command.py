@@ -20,7 +20,7 @@ STOPPED = 130
 Data = Annotated[
     Path,
     typer.Option(
-        help="Labelled images with the splits train and test or val: a folder, tar, Parquet or "
+        help="Labelled images with the splits train and test or val: a folder, tar, zip, Parquet or "
         "torchvision:NAME:FOLDER."
     ),
 ]

@@ -87,7 +87,7 @@ def test_bad_data_are_named(data, tmp_path, monkeypatch) -> None:
     assert "a study needs a labels.csv with the splits train and test" in plain.output
     gone = start("--data", tmp_path / "nothing", "--out", tmp_path / "out")
     assert gone.exit_code == 1
-    assert "nothing: no such folder, tar or Parquet file" in gone.output
+    assert "nothing: no such folder, tar, zip or Parquet file" in gone.output
     assert start("--data", data, "--size", "huge").exit_code == 2
     few = {Size.smoke: replace(SMALL[Size.smoke], images=4)}
     short = start("--data", data, "--out", tmp_path / "out", scales=few)
