@@ -20,8 +20,8 @@ STOPPED = 130
 Data = Annotated[
     Path,
     typer.Option(
-        help="Labelled images with the splits train and test or val: a folder, tar, zip, Parquet or "
-        "torchvision:NAME:FOLDER."
+        help="Labelled images with the splits train and test or val: a folder, tar, zip, Parquet "
+        "or torchvision:NAME:FOLDER."
     ),
 ]
 SizeOption = Annotated[Size, typer.Option(help="smoke: minutes on two cores. full: for a GPU.")]
