@@ -117,6 +117,16 @@ def media_type(request: Request, *, accepted: Sequence[str]) -> str:
     return given
 
 
+def check_count(count: int, settings: Settings) -> None:
+    """Refuse a request for too many images, vectors or ids.
+
+    Raises:
+        TooLargeError: there are more than the settings allow.
+    """
+    if count > settings.max_items:
+        raise TooLargeError(f"{count} items in one request; at most {settings.max_items}")
+
+
 async def read_json(request: Request, model: type[Body], *, distinct: bool = False) -> Body:
     """The body as JSON of a certain shape.
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
 
 from service.api.answers import Json
-from service.api.bodies import media_type, read_form, read_json
+from service.api.bodies import check_count, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, answer, request_body
 from service.api.problems import failed_item
@@ -20,7 +20,6 @@ from service.errors import (
     InvalidInputError,
     ItemError,
     NotAcceptableError,
-    TooLargeError,
     invalid_item,
 )
 from service.results import Results
@@ -130,8 +129,7 @@ async def _from_form(request: Request, settings: Settings) -> _Asked:
 async def _from_json(request: Request, settings: Settings) -> _Asked:
     body = await read_json(request, EmbeddingRequest)
     inputs = [body.input] if isinstance(body.input, str) else body.input
-    if len(inputs) > settings.max_items:
-        raise TooLargeError(f"{len(inputs)} images in one request; at most {settings.max_items}")
+    check_count(len(inputs), settings)
     files = await asyncio.to_thread(Results.of(inputs).each, _image_bytes)
     return _Asked(files, body.model, body.encoding_format, body.dimensions, body.normalize)
 

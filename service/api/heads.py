@@ -7,7 +7,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from service.api.answers import Json
-from service.api.bodies import media_type, read_form, read_json
+from service.api.bodies import check_count, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.documentation import FILES, TEXT, TEXTS, answer, request_body
 from service.api.labelled import label_changes, label_changes_json, label_set, label_set_json
@@ -15,7 +15,7 @@ from service.api.problems import failed_item
 from service.domain import fitting, labels
 from service.domain.fitting import Fit, Prediction
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, NotFoundError, TooLargeError
+from service.errors import InvalidInputError, NotFoundError
 from service.results import Results
 from service.rules.names import NAME
 from service.rules.vectors import unit_vector
@@ -253,8 +253,7 @@ def _vectors(body: wire.ClassifyRequest, state: State, head: Head) -> Results[Ve
         raise InvalidInputError("give either ids with their collection, or vectors")
     if not given:
         raise InvalidInputError("there is nothing to classify; give at least one id or vector")
-    if len(given) > state.settings.max_items:
-        raise TooLargeError(f"{len(given)} items at once; at most {state.settings.max_items}")
+    check_count(len(given), state.settings)
     if body.vectors is not None:
         return Results.of(body.vectors).each(lambda vector: unit_vector(vector, head.dim))
     if body.collection is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast, get_args
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.api.answers import Json
-from service.api.bodies import Form, each_valid, media_type, read_form, read_json
+from service.api.bodies import Form, check_count, each_valid, media_type, read_form, read_json
 from service.api.callers import while_connected
 from service.api.collections import FILE, JSON, MULTIPART, Access, Name, find
 from service.api.documentation import FILES, TEXTS, answer, request_body
@@ -16,7 +16,7 @@ from service.domain import collections, ingest
 from service.domain.archives import read_archive
 from service.domain.ingest import Draft, OnExisting, Prepared, Stored
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, TooLargeError
+from service.errors import InvalidInputError
 from service.results import Results
 from service.rules import exact_json
 from service.rules.ids import LookedUp
@@ -127,7 +127,7 @@ async def delete_items(collection: Name, request: Request, state: Access) -> Jso
     media_type(request, accepted=(JSON,))
     # {"not": .., "not": ..} would lose a condition, and remove more.
     body = await read_json(request, wire.DeleteRequest, distinct=True)
-    _check_count(len(body.ids or ()), state)
+    check_count(len(body.ids or ()), state.settings)
     deleted = await asyncio.to_thread(
         collections.delete_items, state.database, collection, ids=body.ids, filter=body.filter
     )
@@ -259,7 +259,7 @@ async def _vectors(
 ) -> tuple[Results[Prepared], OnExisting]:
     body = await read_json(request, wire.ItemsEnvelope)
     check_space(body.space, collection.space, f"the collection {collection.name!r}")
-    _check_count(len(body.items), state)
+    check_count(len(body.items), state.settings)
     if not body.items:
         raise InvalidInputError("there are no items; send at least one")
     return await asyncio.to_thread(_prepared, body.items, collection), body.on_existing
@@ -275,11 +275,6 @@ def _draft(item: wire.NewItem) -> Draft:
     if label is None and "label" in item.model_fields_set:
         label = ""  # null, which clears it
     return Draft(item.id, label, item.metadata)
-
-
-def _check_count(count: int, state: State) -> None:
-    if count > state.settings.max_items:
-        raise TooLargeError(f"{count} items in one request; at most {state.settings.max_items}")
 
 
 def _of_items(results: Results[Stored]) -> list[wire.StoredItem | FailedItem]:

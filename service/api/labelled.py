@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from service.api.bodies import Form, FormFile, each_valid, read_form, read_json
+from service.api.bodies import Form, FormFile, check_count, each_valid, read_form, read_json
 from service.api.callers import while_connected
 from service.domain import labels
 from service.domain.archives import read_archive, to_learn_from
@@ -15,7 +15,7 @@ from service.domain.file_ids import file_id
 from service.domain.labels import Origin, distinct, example
 from service.embedding.embedder import Embedded, Embedder
 from service.embedding.encoders import check_space
-from service.errors import InvalidInputError, TooLargeError, invalid_item
+from service.errors import InvalidInputError, invalid_item
 from service.results import Results
 from service.rules.ids import naming
 from service.rules.vectors import unit_vector
@@ -69,7 +69,7 @@ async def label_set_json(
         embedder = _embedder(state, head, body.model)
     origin = _origin(embedder)
     check_space(body.space, origin.space, f"the model {origin.model}")
-    _check_count(len(body.items), state)
+    check_count(len(body.items), state.settings)
     return origin, await asyncio.to_thread(_from_vectors, body.items, origin.dim)
 
 
@@ -91,7 +91,7 @@ async def label_changes_json(
     check_space(body.space, head.space, f"the head {head.name!r}")
     if not body.items and not body.remove:
         raise InvalidInputError("give items to add or change, or ids to remove")
-    _check_count(len(body.items) + len(body.remove), state)
+    check_count(len(body.items) + len(body.remove), state.settings)
     given = await asyncio.to_thread(_changes, state, head, body)
     both = {one.id for one in given.values} & set(body.remove)
     if both:
@@ -185,8 +185,3 @@ def _embedder(state: State, head: Head | None, model: str | None) -> Embedder:
 def _origin(embedder: Embedder) -> Origin:
     manifest = embedder.manifest
     return Origin(manifest.reference, manifest.space, manifest.dim)
-
-
-def _check_count(count: int, state: State) -> None:
-    if count > state.settings.max_items:
-        raise TooLargeError(f"{count} items in one request; at most {state.settings.max_items}")
