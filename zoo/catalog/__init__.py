@@ -129,8 +129,10 @@ class CatalogEntry(_Data):
 
     @property
     def size(self) -> int | None:
-        """Bytes of the checkpoint, None where they are not known."""
-        return self.wheel.size if self.wheel else self.sources[0].size
+        """Bytes of the checkpoint, as far as they are known of its files; None for nothing."""
+        if self.wheel:
+            return self.wheel.size
+        return sum(file.size or 0 for file in self.sources[0].files) or None
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
