@@ -30,6 +30,7 @@ from cli import (
     tag,
     train,
     verify,
+    whiten,
 )
 from cli.console import Commands, reported
 
@@ -75,6 +76,7 @@ _add("search", _PACKAGES, search.search)
 _add("show", _PACKAGES, show.show)
 _add("pull", _PACKAGES, pull.pull)
 _add("import", _PACKAGES, import_model.import_model)
+_add("whiten", _PACKAGES, whiten.whiten)
 _add("push", _PACKAGES, push.push)
 _add("save", _PACKAGES, save.save)
 _add("load", _PACKAGES, load.load)

@@ -13,7 +13,8 @@ from sources.listing import (
     source_digest,
     source_name,
 )
-from sources.samples import sample_labelled, sample_squares
+from sources.near_duplicates import near_duplicates
+from sources.samples import sample_apart, sample_labelled, sample_squares
 
 __all__ = [
     "DataError",
@@ -25,8 +26,10 @@ __all__ = [
     "list_entries",
     "list_folder",
     "list_source",
+    "near_duplicates",
     "read_files",
     "register",
+    "sample_apart",
     "sample_labelled",
     "sample_squares",
     "source_digest",

@@ -1,6 +1,6 @@
 """Random samples of images, read as the gateway would."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,8 +8,11 @@ import numpy as np
 
 from sources.entry import DataError
 from sources.listing import list_entries, read_files
+from sources.near_duplicates import near_duplicates
 from zoo.arrays import Pixels
 from zoo.images import ImageError, InputBlock, read_square
+
+_SMALL = InputBlock(size=48)
 
 
 def sample_squares(sources: Sequence[Path], block: InputBlock, count: int) -> Pixels:
@@ -24,6 +27,29 @@ def sample_squares(sources: Sequence[Path], block: InputBlock, count: int) -> Pi
     return np.stack([square for _, square in found])
 
 
+def sample_apart(
+    sources: Sequence[Path], exclude: Sequence[Path], block: InputBlock, count: int
+) -> Iterator[tuple[Pixels, int]]:
+    """Of each source what `sample_squares` gives, without near-duplicates of images of `exclude`.
+
+    exclude: all their images count, of whatever split.
+
+    Returns:
+        For each source its squares, uint8 (n, size, size, 3), and how many were left out.
+
+    Raises:
+        DataError: a source cannot be used, or none of its images is left.
+    """
+    every = [square for path in exclude for square in _all_small(path)]
+    others = np.stack(every) if every else None
+    for path in sources:
+        squares = sample_squares([path], block, count // len(sources))
+        near = np.zeros(len(squares), bool) if others is None else near_duplicates(squares, others)
+        if near.all():
+            raise DataError(f"{path}: each of its images is nearly one that is to be left out")
+        yield squares[~near], int(near.sum())
+
+
 def sample_labelled(
     sources: Sequence[Path], block: InputBlock, count: int, classes: int
 ) -> list[tuple[str, Pixels]]:
@@ -35,6 +61,12 @@ def sample_labelled(
         DataError: a source cannot be used.
     """
     return _sample(sources, block, count, None, classes)
+
+
+def _all_small(source: Path) -> list[Pixels]:
+    """All images of a source, small as they are compared."""
+    count = len(list_entries(source))
+    return [square for _, square in _sample([source], _SMALL, count, None, None)]
 
 
 def _sample(

@@ -140,7 +140,18 @@ def _provenance(m: Manifest) -> str:
     return (
         f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
         f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
-        f"{_conversion(p.conversion)}\n\n{p.citation}."
+        f"{_conversion(p.conversion)}{_whitened(m)}\n\n{p.citation}."
+    )
+
+
+def _whitened(m: Manifest) -> str:
+    w = m.provenance.whitened
+    if w is None:
+        return ""
+    return (
+        f"\n\nWhitened: the {w.width:,} values of {w.model} (space `{w.space[:8]}`) on the "
+        f"{m.dim:,} leading directions of {w.images:,} images, which hold {w.share:.1%} of the "
+        "variance; each divided by sqrt(l + mean l), where l is its variance."
     )
 
 

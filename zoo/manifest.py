@@ -63,16 +63,19 @@ tokens, or of all cells of a feature map."""
 
 
 class OutputLayer(_Block):
-    """Which representation of an imported graph is served."""
+    """Which representation of an imported graph is served; `steps` are those of `Layer`."""
 
     output: str = Field(description="name of a value in the graph")
     pool: Pool
+    # Written only where there are any, so that the spaces of layers without them stay.
+    steps: tuple[Literal["centre", "whiten"], ...] = Field((), exclude_if=lambda value: not value)
 
     @property
     def summary(self) -> str:
         """In a few words, for cards and lists."""
         how = {"none": "", "cls": "the first token of ", "mean": "the mean of "}
-        return f"{how[self.pool]}the output {self.output}"
+        steps = f", then {', '.join(self.steps)}" if self.steps else ""
+        return f"{how[self.pool]}the output {self.output}{steps}"
 
 
 def _kind(value: Any) -> str:
@@ -112,6 +115,16 @@ class Conversion(_Block):
     )
 
 
+class Whitened(_Block):
+    """Of what, and on how many images, the step `whiten` was fitted; `sources` names them."""
+
+    model: str = Field(description="whose embeddings were whitened, name@version")
+    space: Sha256 = Field(description="of that model")
+    width: int = Field(ge=1, description="values an image before")
+    images: int = Field(ge=1)
+    share: float = Field(ge=0, le=1, description="of the variance that is kept")
+
+
 class Provenance(_Block):
     """Where the package comes from and what may be done with it."""
 
@@ -125,6 +138,7 @@ class Provenance(_Block):
         default_factory=dict, description="summary of the training run"
     )
     conversion: Conversion | None = None
+    whitened: Whitened | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class Baseline(_Block):
@@ -154,7 +168,8 @@ class Parity(_Block):
     """Agreement of a variant with the reference on the golden images.
 
     The reference computes in float32 and is not optimised: PyTorch; ONNX Runtime where the package
-    was made without it; of an imported graph, the file as it came in ONNX Runtime.
+    was made without it; of an imported graph, the file as it came in ONNX Runtime. A whitening that
+    `zoo whiten` put behind it is computed in float64.
     """
 
     cosine_min: float

@@ -33,7 +33,7 @@ def new_model(
 def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
     """Make each initializer that a safetensors file holds external data inside that file.
 
-    The graph is to be written beside it.
+    The graph is to be written beside it. Values that stand in the graph itself stay there.
 
     Raises:
         ValueError: a tensor of the file is not in the graph, or is of another shape there.
@@ -43,9 +43,14 @@ def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
         if tensor.name not in layout:
             continue
         dtype, shape, offset, length = layout.pop(tensor.name)
-        if list(tensor.dims) != shape:
+        # What has another type is of an imported graph: its type stays, and it may be packed.
+        if dtype in _DTYPES and list(tensor.dims) != shape:
             raise ValueError(f"{tensor.name}: the graph has {list(tensor.dims)}, the file {shape}")
-        tensor.data_type, tensor.data_location = _DTYPES[dtype], TensorProto.EXTERNAL
+        if tensor.HasField("raw_data"):
+            continue
+        tensor.data_type = _DTYPES.get(dtype, tensor.data_type)
+        tensor.data_location = TensorProto.EXTERNAL
+        del tensor.external_data[:]
         for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
             tensor.external_data.add(key=key, value=str(value))
     if layout:

@@ -4,15 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.data.packed import Packed
-
 _SIDE = 12
-
-
-def leave_out_near(source: Packed, others: Packed) -> Packed:
-    """The source without the images that `near_duplicates` finds in `others`."""
-    near = near_duplicates(source.pixels, others.pixels)
-    return source.select(~near) if near.any() else source
 
 
 def near_duplicates(

@@ -1,15 +1,27 @@
 import numpy as np
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
-from training.data import near_duplicates
+from sources import near_duplicates
 
 
 def resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def test_a_recropped_smaller_or_brighter_copy_is_found_and_other_pieces_are_not(crops) -> None:
-    pieces = crops(24, 96, seed=3)
+def crops(count: int, side: int) -> list[np.ndarray]:
+    """Square pieces of two photos."""
+    photos, rng = load_sample_images().images, np.random.default_rng(3)
+    pieces = []
+    for _ in range(count):
+        image = photos[rng.integers(len(photos))]
+        top, left = (rng.integers(extent - side + 1) for extent in image.shape[:2])
+        pieces.append(image[top : top + side, left : left + side])
+    return pieces
+
+
+def test_a_recropped_smaller_or_brighter_copy_is_found_and_other_pieces_are_not() -> None:
+    pieces = crops(24, 96)
     others = np.stack([resized(piece, 64) for piece in pieces[:12]])
     recropped = resized(pieces[0][6:-6, 6:-6], 48)
     wider = resized(pieces[1], 48)
