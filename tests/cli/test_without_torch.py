@@ -86,6 +86,14 @@ def test_an_onnx_file_is_imported(tmp_path):
     assert "golden vectors hold" in without("verify", "cnn").stdout
 
 
+def test_a_model_is_whitened(make_package, photos):
+    make_package()
+    command = ("whiten", "tiny", "--data", photos, "--dim", "2", "--name", "white")
+    done = without(*command, "--exclude-near", photos / "deep")
+    assert "near-duplicates left out" in done.stderr
+    assert "golden vectors hold" in without("verify", "white").stdout
+
+
 def test_a_folder_is_embedded(make_package, photos, tmp_path):
     make_package()
     without("embed", photos, "--out", tmp_path / "out.parquet", "--model", "tiny")
@@ -159,7 +167,7 @@ def test_no_command_is_forgotten():
     tried = {
         *("list", "search", "show", "verify", "compat", "tag", "save", "push", "rm", "load"),
         *("pull", "prune", "doctor", "bench", "embed", "serve", "export", "train", "evaluate"),
-        "import",
+        *("import", "whiten"),
     }
     assert {command.name for command in app.registered_commands} | {
         group.name for group in app.registered_groups

@@ -36,6 +36,8 @@ VECTOR = "cfbd391c746e306fe219a2796453be9befc97c89eacb370fa1bef45588578ad7"
 
 IMPORTED = "4973bdd6ed8fef0f46b8254c482fd754ca3f82296cbee24c750ac6c3b08991f5"
 
+WHITENED = "c72a4b1c90b003542aa0ff36f08f51016a6caf777df91c7bbacc196af7af1104"
+
 
 def digest(path, tensors=TENSORS, architecture=ARCHITECTURE, layer=LAYER, block=BLOCK):
     save_file(tensors, path)
@@ -119,6 +121,12 @@ def test_the_vector_of_an_imported_graph_written_down(path):
     for layer in (("last_hidden_state", "mean"), ("pooler_output", "cls")):
         other = OutputLayer(output=layer[0], pool=layer[1])
         assert digest(path, architecture=graph, layer=other) != IMPORTED
+    # Steps are written where there are any; of a model that was whitened.
+    whitened = OutputLayer(**content["layer"], steps=("centre", "whiten"))
+    content["layer"]["steps"] = ["centre", "whiten"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    found = digest(path, architecture=graph, layer=whitened)
+    assert found == hashlib.sha256(text.encode()).hexdigest() == WHITENED
 
 
 def changed(value):

@@ -33,10 +33,23 @@ def new_model(
 def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
     """Make each initializer that a safetensors file holds external data inside that file.
 
-    The graph is to be written beside it. Values that stand in the graph itself stay there.
+    The graph is to be written beside it.
 
     Raises:
         ValueError: a tensor of the file is not in the graph, or is of another shape there.
+    """
+    if unused := move_weights(model, weights):
+        raise ValueError(f"the graph does not use the tensors {unused}")
+
+
+def move_weights(model: onnx.ModelProto, weights: Path) -> list[str]:
+    """Make initializers whose values do not stand in the graph external data of that file.
+
+    Returns:
+        The tensors of the file that no initializer has the name of.
+
+    Raises:
+        ValueError: one is of another shape in the graph.
     """
     layout = tensor_layout(weights)
     for tensor in model.graph.initializer:
@@ -53,8 +66,7 @@ def refer_to_weights(model: onnx.ModelProto, weights: Path) -> None:
         del tensor.external_data[:]
         for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
             tensor.external_data.add(key=key, value=str(value))
-    if layout:
-        raise ValueError(f"the graph does not use the tensors {sorted(layout)}")
+    return sorted(layout)
 
 
 INPUT = "input"

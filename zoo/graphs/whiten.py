@@ -14,7 +14,7 @@ def append_whitening(
     Args:
         mean: name of the float32 initializer (width,); None where the graph subtracts it already.
         matrix: name of the float16 initializer (width, dim). Values come from the weights file,
-            see `zoo.graphs.rewrite.refer_to_weights`.
+            see `zoo.graphs.rewrite.move_weights`.
     """
     graph, names = model.graph, fresh_names(model)
     value, cast = next(names), next(names)

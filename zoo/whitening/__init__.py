@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from zoo.arrays import Vectors
 from zoo.errors import PackageError
-from zoo.graphs.rewrite import refer_to_weights, write_graph
+from zoo.graphs.rewrite import move_weights, write_graph
 from zoo.graphs.weights import Weight, write_weights
 from zoo.graphs.whiten import append_whitening
 from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Source, Whitened, graph_name
@@ -94,7 +94,7 @@ def whiten_package(
         manifest = new_manifest(folder, about, old.architecture, layer, old.input, dim)
         model = onnx.load(package.graph, load_external_data=False)
         append_whitening(model, None if stored.centres else MEAN, MATRIX, *stored.matrix.shape)
-        refer_to_weights(model, folder / WEIGHTS)
+        move_weights(model, folder / WEIGHTS)
         write_graph(model, folder / GRAPH, graph_metadata(manifest))
         attest(folder, manifest)
     return find_package(f"{name}@{version}")
