@@ -66,7 +66,7 @@ def test_photos_that_are_nearly_those_of_the_evaluation_are_left_out(
         if s.name == "generic (whitening)"
     )
     assert source.images == kept
-    refused = ("whiten", "tiny", "--data", archive, "--dim", 4, "--exclude-near", archive)
+    refused = ("whiten", "tiny@1", "--data", archive, "--dim", 4, "--exclude-near", archive)
     assert "each of its images is nearly one" in invoke(*refused, code=1)[1]
 
 
