@@ -62,7 +62,7 @@ def print_entries(entries: Sequence["CatalogEntry"], as_json: bool) -> None:
 
 def _described(package: "Package") -> dict[str, Any]:
     from zoo.package import MANIFEST, file_digest  # noqa: PLC0415
-    from zoo.store import BUILTIN, read_tags  # noqa: PLC0415
+    from zoo.store import BUILTIN, is_superseded, read_tags  # noqa: PLC0415
 
     manifest = package.manifest
     tags = read_tags(manifest.name)
@@ -76,6 +76,7 @@ def _described(package: "Package") -> dict[str, Any]:
         "digest": f"sha256:{file_digest(package.path / MANIFEST)}",
         "tags": [tag for tag, version in tags.items() if version == manifest.version],
         "builtin": package.path.is_relative_to(BUILTIN),
+        "superseded": is_superseded(package),
         "path": str(package.path),
     }
 
@@ -145,7 +146,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"{row['input']} px",
             f"{row['bytes'] / 1e6:.1f} MB",
             row["space"][:12],
-            "built in" if row["builtin"] else row["path"],
+            _place(row),
         )
         table.add_row(*map(Text, cells))
     stdout().print(table)
+
+
+def _place(row: dict[str, Any]) -> str:
+    if not row["builtin"]:
+        return str(row["path"])
+    return "built in, superseded" if row["superseded"] else "built in"

@@ -98,6 +98,15 @@ def builtin_package() -> Package:
     return _read(max(folders, key=lambda f: version_key(f.name)))
 
 
+def is_superseded(package: Package) -> bool:
+    """Whether it comes with this program for the sake of what was embedded with it before: it is
+    served where it is named with its version, and a later release may leave it out."""
+    if not package.path.is_relative_to(BUILTIN):
+        return False
+    versions = (path.parent.name for path in package.path.parent.glob(f"[!.]*/{MANIFEST}"))
+    return package.path.name != max(versions, key=version_key)
+
+
 @contextmanager
 def new_package(name: str, version: str) -> Iterator[Path]:
     """A private folder to make a package in; renamed into place when the block ends well.

@@ -17,3 +17,14 @@ def test_list_names_models_and_what_is_broken(make_package):
     table = zoo("list")
     assert "tiny@1" in table.stdout
     assert "golden.npz" in table.stderr
+
+
+def test_a_built_in_model_that_a_later_one_replaces_is_marked(make_package):
+    make_package()
+    rows = {row["model"]: row for row in json.loads(zoo("list", "--json").stdout)["models"]}
+    assert rows["simclr-r18-small@2"]["superseded"]
+    assert not rows["simclr-r18-small@3"]["superseded"]
+    assert not rows["tiny@1"]["superseded"]
+    lines = zoo("list").stdout.splitlines()
+    (line,) = [line for line in lines if "simclr-r18-small@2" in line]
+    assert "built in, superseded" in line

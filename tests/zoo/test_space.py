@@ -17,7 +17,8 @@ from zoo.images import InputBlock
 from zoo.manifest import File, Layer, OutputLayer
 from zoo.runtimes.openvino import SALT as OPENVINO
 from zoo.space import space_digest, space_of, tensor_digests, tensor_layout
-from zoo.store import builtin_package
+from zoo.package import read_package, verify
+from zoo.store import BUILTIN, builtin_package
 
 TENSORS: dict[str, np.ndarray] = {
     "conv1.weight": np.arange(6, dtype=np.float16).reshape(2, 3),
@@ -105,6 +106,20 @@ def test_an_independent_computation_agrees(path):
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == digest(path)
+
+
+def test_the_spaces_of_the_built_in_encoders_written_down():
+    """Collections and heads of users name them."""
+    spaces = {p.parent.name: p for p in BUILTIN.glob("simclr-r18-small/*/model.json")}
+    expected = {
+        "2": "3cd272b9fd1b3f0963c0a30a8bdcb1e7ea8628d98977b743ca206c387a6b9252",
+        "3": "c47038d36bfa928445f2f0682af4973ea0e313100f7bd0685caec282a1e88078",
+    }
+    for version, path in spaces.items():
+        package = read_package(path.parent)
+        verify(package)
+        assert package.manifest.space == expected[version]
+    assert spaces.keys() == expected.keys()
 
 
 def test_the_vector_of_an_imported_graph_written_down(path):

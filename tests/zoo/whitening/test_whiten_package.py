@@ -168,3 +168,22 @@ def test_the_mean_of_one_that_subtracts_one_already_is_replaced():
     with torch.no_grad():
         reference = load_served(white)(torch.from_numpy(photos)).numpy()
     assert agreement(found, reference).cosine_min > 1 - 1e-6
+
+
+def test_the_built_in_encoder_is_its_predecessor_whitened():
+    before, after = find_package("simclr-r18-small@2"), find_package("simclr-r18-small")
+    assert after.manifest.reference == "simclr-r18-small@3"
+    assert after.manifest.dim == 600
+    assert after.manifest.provenance.whitened.space == before.manifest.space
+    verify(after)
+    squares = sample_squares(before.manifest.input, 4)[:, :, ::-1].copy()
+    old, stored = load_file(before.weights), load_file(after.weights)
+    for name, tensor in old.items():
+        assert name == MEAN or stored[name].tobytes() == tensor.tobytes()
+    embeddings = open_runtime(before).embed(squares) + old[MEAN].astype(np.float64)
+    expected = (embeddings - stored[MEAN]) @ stored[MATRIX].astype(np.float64)
+    found = open_runtime(after).embed(squares)
+    assert agreement(found, expected.astype(np.float32)).cosine_min > 1 - 1e-8
+    golden = read_golden(after.golden)
+    expected = {"normalisation", "channel-order", "stem-pooling", "mean", "scales"}
+    assert golden.controls.keys() == expected
