@@ -120,13 +120,16 @@ def train(
             if journal:
                 epoch = schedule.epoch(step)
                 speeds = recipe.batch / seconds, feed.waited / seconds
-                knn, geometry = {}, {}
-                if last or step % monitor_every == 0:
-                    knn = knn_monitor(method.encoder, sources, recipe.seed)
-                if last or step % _GEOMETRY_EVERY == 0:
-                    geometry = embedding_geometry(
-                        method.encoder, pixels, recipe.augmentation, recipe.seed
-                    )
+                knn = (
+                    knn_monitor(method.encoder, sources, recipe.seed)
+                    if last or step % monitor_every == 0
+                    else {}
+                )
+                geometry = (
+                    embedding_geometry(method.encoder, pixels, recipe.augmentation, recipe.seed)
+                    if last or step % _GEOMETRY_EVERY == 0
+                    else {}
+                )
                 journal.step(Step(step, schedule.steps, epoch, value, lr, *speeds, knn, geometry))
             stopping = _any(fabric, bool(stop))  # what comes later saves after the next step
             if journal and (step % save_every == 0 or last or stopping):

@@ -14,11 +14,12 @@ from PIL import Image
 
 from training.data import Packed, alone
 from training.errors import TrainingError
-from zoo.arrays import Pixels, Vectors
+from zoo.arrays import Vectors
 from zoo.images import Photo, square
 from zoo.package import Package
 from zoo.progress import Progress
 from zoo.runtimes import Execution, Runtime, open_runtime
+from zoo.runtimes.protocol import Device
 
 Targets = npt.NDArray[np.float16]
 
@@ -109,7 +110,7 @@ def _check_room(path: Path, needed: int) -> None:
         )
 
 
-def _device() -> str:
+def _device() -> Device:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -1,6 +1,8 @@
 """Distillation: its losses in float64, the targets it meets, what it learns, and its runs."""
 
 import json
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +29,10 @@ from training.methods.distil import (
     relational_divergence,
 )
 from training.recipe import Recipe
+from training.schedule import BatchSchedule
 from zoo.architectures import ResNetArchitecture
 from zoo.errors import UnknownModelError
+from zoo.manifest import Provenance, Source
 from zoo.runtimes import open_runtime
 from zoo.store import find_package
 
@@ -54,8 +58,16 @@ RECIPE = Recipe(
 
 @pytest.fixture(autouse=True)
 def _teacher(make_package) -> None:
-    """`tiny`, mean colours of 16 cells, projected."""
-    make_package("tiny")
+    """`tiny`, mean colours of 16 cells, projected; its terms restrict what comes of it."""
+    source = Source(name="photos of others", terms="no redistribution", images=6)
+    provenance = Provenance(
+        created=date(2026, 1, 1),
+        sources=(source,),
+        code_licence="Apache-2.0",
+        weights_licence="research only",
+        citation="none",
+    )
+    make_package("tiny", provenance=provenance)
 
 
 def relational(**changes) -> Recipe:
@@ -118,7 +130,7 @@ def test_a_student_that_is_as_its_teacher_has_nothing_to_learn() -> None:
     assert float(same.grad.abs().max()) < 1e-6
 
 
-def begun(recipe: Recipe, images: Images, run) -> Distil:
+def begun(recipe: Recipe, images: Images, run: Path) -> Distil:
     """The method as it is before the first step."""
     method = build_method(recipe.method, recipe.setup(len(images)))
     assert isinstance(method, Distil)
@@ -147,3 +159,57 @@ def test_a_run_resumes_exactly_and_its_package_names_the_teacher(crops, tmp_path
     teacher = find_package("tiny@1").manifest
     assert described["teacher"]["name"] == "tiny@1"
     assert described["teacher"]["space"] == teacher.space
+    card = (find_package("tiny@2").path / "card.md").read_text()
+    assert "| taught by tiny@1 |  | research only |" in card
+    assert "| by way of tiny@1: photos of others | 6 | no redistribution |" in card
+    assert "those of its teacher tiny@1 apply too: research only, no redistribution." in card
+    assert f"| space of the teacher | {teacher.space} |" in card
+
+
+def test_it_divides_over_processes_and_parts(crops, tmp_path) -> None:
+    assert_divides(relational(), crops(16, 32), tmp_path, microbatch=4)
+
+
+def test_a_checkpoint_of_another_teacher_is_not_gone_on_with(crops, tmp_path, make_package) -> None:
+    run, images = tmp_path / "run", crops(16, 32)
+    recipe = RECIPE.model_copy(update={"epochs": 0.5})
+    assert train(recipe, [packed(images)], run, lambda step: None)
+    make_package("tiny", "2", seed=5)
+    with pytest.raises(TrainingError, match=r"taught by tiny@1 in another space than tiny@2 has"):
+        train(recipe, [packed(images)], run, lambda step: None)
+
+
+def test_a_teacher_that_is_not_there_is_named_before_anything_is_done() -> None:
+    recipe = RECIPE.model_copy(update={"method": DistilSettings(teacher="efficientnet-lite0")})
+    with pytest.raises(UnknownModelError, match="`zoo pull efficientnet-lite0` installs it"):
+        BatchSchedule(recipe, [16])
+
+
+def test_more_anchors_than_images_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"6 anchors from 5 images: lower `method\.anchors`"):
+        BatchSchedule(relational(batch=5), [5])
+
+
+def likeness(settings: DistilSettings, images: Images, held_out: Images, run: Path) -> float:
+    """How much a small student is like its teacher on images that neither was taught with."""
+    changes = {"method": settings, "batch": 16, "epochs": 12, "learning_rate": 0.05}
+    recipe = RECIPE.model_copy(update=changes)
+    assert train(recipe, [packed(images)], run, lambda step: None)
+    method = build_method(recipe.method, recipe.setup(len(images)))
+    assert isinstance(method, Distil)
+    method.load_state_dict(saved(run)["method"])
+    method.eval()
+    features = open_runtime(find_package("tiny")).embed(held_out)
+    want = torch.from_numpy(features - features.mean(axis=0))
+    with torch.no_grad():
+        found = method.head(method.encoder(torch.from_numpy(held_out).permute(0, 3, 1, 2) / 255))
+    found -= found.mean(dim=0)
+    return float(torch.cosine_similarity(found, want).mean())
+
+
+@pytest.mark.parametrize("settings", [COSINE, RELATIONAL], ids=lambda s: s.loss)
+def test_a_student_becomes_like_its_teacher_on_images_it_has_not_seen(
+    crops, tmp_path, settings
+) -> None:
+    seen, held_out = crops(96, 16, seed=0), crops(60, 16, seed=1)
+    assert likeness(settings, seen, held_out, tmp_path / "run") > 0.5
