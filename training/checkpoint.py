@@ -85,7 +85,9 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
 
 def named_space(package: Package | None) -> dict[str, str] | None:
     """A package by its name and its space, as `run.json` and the checkpoint hold it."""
-    return package and {"name": package.manifest.reference, "space": package.manifest.space}
+    if package is None:
+        return None
+    return {"name": package.manifest.reference, "space": package.manifest.space}
 
 
 def check_teacher(run: Path, saved: Mapping[str, Any], teacher: Package | None) -> None:
