@@ -162,7 +162,7 @@ def test_a_run_resumes_exactly_and_its_package_names_the_teacher(crops, tmp_path
     card = (find_package("tiny@2").path / "card.md").read_text()
     assert "| taught by tiny@1 |  | research only |" in card
     assert "| by way of tiny@1: photos of others | 6 | no redistribution |" in card
-    assert "those of its teacher tiny@1 apply too: research only, no redistribution." in card
+    assert "those of its teacher tiny@1 apply too: research only, no redistribution (no" in card
     assert card.rstrip().endswith("(method); none (teacher).")
     assert f"| space of the teacher | {teacher.space} |" in card
 
