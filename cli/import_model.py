@@ -93,11 +93,13 @@ def import_model(
     if as_json:
         print_json({"model": package.manifest.reference, "path": str(package.path)})
         return
-    _describe(package)
+    describe(package)
+    if "unstated" in package.manifest.provenance.weights_licence:
+        tell("its licence is unstated: --weights-licence and --terms write it into its card")
     answer(f"{package.manifest.reference} {package.path}")
 
 
-def _describe(package: "Package") -> None:
+def describe(package: "Package") -> None:
     """What was understood, so that a wrong guess is seen."""
     manifest, block = package.manifest, package.manifest.input
     tell(
@@ -108,8 +110,6 @@ def _describe(package: "Package") -> None:
     )
     for variant, parity in manifest.parity.items():
         tell(f"{variant}: least cosine with the file {parity.cosine_min:.7f}")
-    if "unstated" in manifest.provenance.weights_licence:
-        tell("its licence is unstated: --weights-licence and --terms write it into its card")
 
 
 def _triple(text: str | None, option: str) -> tuple[float, float, float] | None:
