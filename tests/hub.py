@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 LARGE = (".onnx", ".onnx_data", ".safetensors")
@@ -33,7 +34,7 @@ class Hub:
     storage: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
     requests: list = field(default_factory=list)
-    fault: object = None
+    fault: Any = None
 
     def push(self, name, files, branch="main", **card):
         """A further commit; its hash."""
@@ -95,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path):
             self._with_repo(found[1], found[2], self._info)
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            self._with_repo(found[1], found[2], lambda *r: self._resolve(*r, found[3]))
+            self._with_repo(found[1], found[2], self._resolve, found[3])
         elif found := re.fullmatch(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)", path):
             self.send(200, self.hub.repos[found[1]].commits[found[2]][found[3]], _of(found[2]))
         elif found := re.fullmatch(r"/storage/([0-9a-f]{64})", path):
@@ -103,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send(404, b"Not Found")
 
-    def _with_repo(self, name, revision, answer):
+    def _with_repo(self, name, revision, answer, *more):
         repo = self.hub.repos.get(name)
         allowed = self.headers.get("Authorization") == "Bearer hf_right"
         if repo is None or (repo.denies == "RepoNotFound" and not allowed):
@@ -111,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         commit = repo.branches.get(revision, revision)
         if commit not in repo.commits:
             return self.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        return answer(name, repo, commit)
+        return answer(name, repo, commit, *more)
 
     def _info(self, name, repo, commit):
         siblings = [_sibling(path, content) for path, content in repo.commits[commit].items()]

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.command import invoke, zoo
 from tests.foreign_onnx import DIM, SIZE, convolutions, save, transformer
 from tests.hub import LOGIN, started_hub
+from zoo.manifest import OutputLayer
 from zoo.store import find_package
 
 SIGLIP = {
@@ -106,17 +107,23 @@ def test_towers_of_clip_and_siglip(hub, tmp_path):
     clip = described("clip", DINOV2) | tower | {"onnx/model.onnx": b"", "onnx/text_model.onnx": b""}
     hub.push("Xenova/clip-tiny", clip, license="mit")
     invoke("pull", "hf/Xenova/clip-tiny")
-    assert find_package("clip-tiny").manifest.layer.output == "features"
+    assert layer_of("clip-tiny").output == "features"
     siglip = described("siglip", SIGLIP) | {"onnx/vision_model.onnx": both.SerializeToString()}
     hub.push("Xenova/SigLIP_tiny", siglip)
     invoke("pull", "hf/Xenova/SigLIP_tiny", "--name", "siglip", "--version", "7")
     manifest = find_package("siglip@7").manifest
-    assert manifest.layer.output == "pooler_output"
+    assert layer_of("siglip@7").output == "pooler_output"
     assert (manifest.dim, manifest.input.squash) == (DIM, True)
     said = ("--output", "last_hidden_state", "--pool", "mean")
     shown = invoke("pull", "hf/Xenova/SigLIP_tiny", *said)[1]
     assert "the mean of the output last_hidden_state" in shown
     assert find_package("siglip_tiny").manifest.dim == 16
+
+
+def layer_of(reference):
+    layer = find_package(reference).manifest.layer
+    assert isinstance(layer, OutputLayer)
+    return layer
 
 
 def test_revisions(hub, refused):
