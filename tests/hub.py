@@ -16,6 +16,21 @@ LARGE = (".onnx", ".onnx_data", ".safetensors")
 LOGIN = b"<!DOCTYPE html><html><body>Sign in to the guest network</body></html>"
 
 
+PROCESSOR = {
+    "preprocessor_config.json": json.dumps(
+        {
+            "do_normalize": True,
+            "do_resize": True,
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_processor_type": "ViTImageProcessor",
+            "image_std": [0.5, 0.5, 0.5],
+            "size": {"height": 32, "width": 32},
+        }
+    ).encode()
+}
+"""Of `tests.foreign_onnx.convolutions`."""
+
+
 @dataclass
 class Repo:
     """`commits`: files by path, of each commit; `branches`: the commit of each name."""

@@ -109,7 +109,12 @@ def pull_repository(
                     f"{repository.address} is under {licence}, not for commercial use: if you "
                     "accept that, add --accept-licence"
                 )
-            return make(Download(repository, licence, work, progress), name, version)
+            try:
+                return make(Download(repository, licence, work, progress), name, version)
+            except InstalledError:  # by another pull meanwhile
+                if package := _installed(reference, wanted, repository, work, progress):
+                    return package
+                raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -162,10 +167,14 @@ def _naming(repository: Repository) -> Iterator[None]:
     except ImportRefusedError as error:
         text = re.sub(r"\S*/partial/[^/]+/files/", f"{repository.address}/", str(error))
         first, *options = text.splitlines()
-        if options:
-            asked = "; ".join(option.strip() for option in options)
-            first += (
-                f" {asked} (`hf download {repository.repo} --local-dir FOLDER`, then `zoo import` "
-                "the file with these)"
+        line = " ".join([first, "; ".join(option.strip() for option in options)]).strip()
+        if _OF_IMPORT.search(line):
+            line += (
+                f" (`hf download {repository.repo} --local-dir FOLDER`, then `zoo import` the file "
+                "with these options)"
             )
-        raise ImportRefusedError(first) from None
+        raise ImportRefusedError(line) from None
+
+
+_OF_IMPORT = re.compile(r"--(size|range|mean|std|layout|crop|interpolation)\b")
+"""Options that a pull has not: what they say, a repository should."""
