@@ -65,10 +65,12 @@ def _from_hub(address: str, choice: Choice, progress: "TransferProgress") -> "Pa
         choice.name,
         choice.version or "1",
         choice.file,
+        choice.output,
+        choice.pool,
         choice.accept_licence,
         choice.offline,
     )
-    return pull_onnx(wanted, choice.output, choice.pool, progress)
+    return pull_onnx(wanted, progress)
 
 
 def _from_timm(address: str, choice: Choice, progress: "TransferProgress") -> "Package":

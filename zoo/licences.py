@@ -15,4 +15,5 @@ _FORBIDS = re.compile(r"\bNC\b|non-?\s?commercial|research[ -]only", re.IGNORECA
 
 def forbids_commercial_use(licence: str) -> bool:
     """Whether a licence such as `CC-BY-NC-4.0` forbids it, as far as its name says."""
-    return bool(_FORBIDS.search(licence)) or licence.casefold() in _RESEARCH_ONLY
+    words = set(licence.casefold().split())
+    return bool(_FORBIDS.search(licence) or words & _RESEARCH_ONLY)

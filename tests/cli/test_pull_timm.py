@@ -61,11 +61,11 @@ def photo():
 
 def as_timm_has_it(model, data):
     """Unit length."""
-    import timm  # noqa: PLC0415
     import torch  # noqa: PLC0415
+    from timm.data.config import resolve_model_data_config  # noqa: PLC0415
+    from timm.data.transforms_factory import create_transform  # noqa: PLC0415
 
-    config = timm.data.resolve_model_data_config(model)
-    transform = timm.data.create_transform(**config, is_training=False)
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
     with torch.no_grad():
         pooled = model.forward_head(
             model.forward_features(transform(Image.open(io.BytesIO(data)))[None]), pre_logits=True
@@ -126,7 +126,7 @@ def test_what_is_not_timms(hub, vit, home):
     assert not [path for path in home.rglob("*") if path.is_file()]
 
 
-def test_an_onnx_file_of_it_is_served(hub, vit):
+def test_an_onnx_file_of_it_is_served(hub, vit, tmp_path):
     import torch  # noqa: PLC0415
 
     pytest.importorskip("faiss")
@@ -139,15 +139,15 @@ def test_an_onnx_file_of_it_is_served(hub, vit):
         def forward(self, values):
             return self.vit.forward_features(values)
 
-    buffer = io.BytesIO()
+    file = tmp_path / "model.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(  # by tracing, as most files on the hub were made
-            Tokens().eval(), (torch.zeros(1, 3, 160, 160),), buffer, dynamo=False,
+            Tokens().eval(), (torch.zeros(1, 3, 160, 160),), file, dynamo=False,
             input_names=["pixel_values"], output_names=["last_hidden_state"],
             dynamic_axes={"pixel_values": {0: "batch"}, "last_hidden_state": {0: "batch"}},
         )  # fmt: skip
-    files = {"onnx/model.onnx": buffer.getvalue()}
+    files = {"onnx/model.onnx": file.read_bytes()}
     described = {"config.json": {"model_type": "vit"}, "preprocessor_config.json": BIT}
     hub.push("org/vit", files | {n: json.dumps(c).encode() for n, c in described.items()})
     invoke("pull", "hf/org/vit")

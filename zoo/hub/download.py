@@ -15,7 +15,7 @@ from zoo.hub.library import room_for
 from zoo.hub.licence import licence_of, with_card
 from zoo.hub.repository import Repository, look_up
 from zoo.licences import forbids_commercial_use
-from zoo.manifest import Source, split_reference
+from zoo.manifest import OutputLayer, Pool, Source, split_reference
 from zoo.package import Package
 from zoo.store import find_package
 
@@ -26,6 +26,7 @@ class Wanted:
 
     name: of the package; without one, the repository's.
     file: a path in the repository that it must be made of.
+    output, pool: which value is the embedding, and how it becomes one row an image.
     """
 
     repo: str
@@ -33,6 +34,8 @@ class Wanted:
     name: str | None = None
     version: str = "1"
     file: str | None = None
+    output: str | None = None
+    pool: Pool | None = None
     accept_licence: bool = False
     offline: bool = False
 
@@ -153,6 +156,10 @@ def _installed(
                 f"{wanted.revision} is now {repository.commit}, with another {path}: {another}, "
                 f"or pull {repository.address}@{commit}"
             )
+    layer = package.manifest.layer
+    assert isinstance(layer, OutputLayer)  # as of all that is pulled from a hub
+    if wanted.output not in (None, layer.output) or wanted.pool not in (None, layer.pool):
+        raise InstalledError(f"{reference} is installed already, with {layer.summary}: {another}")
     return package
 
 

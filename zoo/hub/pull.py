@@ -12,21 +12,16 @@ from zoo.hub.layout import choose_file, embedding_of
 from zoo.importing import Origin, Said, import_onnx
 from zoo.importing.file import external_files
 from zoo.importing.preprocessor import CONFIGS
-from zoo.manifest import Pool
 from zoo.package import Package
 from zoo.runtimes.onnx import check_installed
 
 _CONFIG = "config.json"
 
 
-def pull_onnx(
-    wanted: Wanted, output: str | None, pool: Pool | None, progress: TransferProgress
-) -> Package:
+def pull_onnx(wanted: Wanted, progress: TransferProgress) -> Package:
     """Import the ONNX file of a repository, prepared as its `preprocessor_config.json` says.
 
-    Args:
-        output, pool: which value is the embedding, and how it becomes one row an image; without
-            them, what the network's type says.
+    Where the embedding is not named, the network's type says what it is.
 
     Raises:
         ImportRefusedError: there is no ONNX file, not one alone, or it is no image encoder.
@@ -52,8 +47,10 @@ def pull_onnx(
                 break
         content = _config(download)
         kind = content.get("model_type")
-        found, how = (output, pool) if output else embedding_of(file, content)
-        said = Said(output=found, pool=pool or how)
+        output, pool = wanted.output, None
+        if output is None:
+            output, pool = embedding_of(file, content)
+        said = Said(output=output, pool=wanted.pool or pool)
         return import_onnx(file, name, version, said, _origin(download, kind))
 
     return pull_repository(wanted, make, progress)

@@ -16,7 +16,7 @@ from zoo.hub.library import NAME, PATIENCE, VERSION, endpoint, explained
 CARD = "README.md"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def parse_address(text: str) -> tuple[str, str]:
         UnknownModelError: it is neither.
     """
     found = re.fullmatch(rf"hf/({_PART}/{_PART})(?:@([^\s@?#]{{1,200}}))?", text)
-    if found is None:
+    if found is None or "--" in found[1] or ".." in found[1]:
         raise UnknownModelError(f"{text!r}: give hf/ORG/REPO, or hf/ORG/REPO@REVISION")
     return found[1], found[2] or constants.DEFAULT_REVISION
 
