@@ -8,7 +8,7 @@ from huggingface_hub import hf_hub_download
 
 from zoo.download import TransferProgress
 from zoo.errors import DownloadError
-from zoo.hub.library import NAME, PATIENCE, VERSION, endpoint, explained, room_for
+from zoo.hub.library import NAME, PATIENCE, VERSION, endpoint, explained
 from zoo.hub.repository import Repository
 from zoo.package import file_digest
 
@@ -23,13 +23,12 @@ def fetch(
 
     Raises:
         DownloadError: it cannot be had, or is not what the hub says it is.
-        NoSpaceError: the disk is full.
+        OSError: it cannot be written.
     """
     target = folder / path
     if repository.cached:
-        with room_for(repository.address):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(repository.cached / path, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(repository.cached / path, target)
     else:
         with explained(repository.address, repository.revision):
             hf_hub_download(

@@ -53,7 +53,7 @@ def explained(address: str, revision: str) -> Iterator[None]:
 
     Raises:
         DownloadError: whatever the library raised.
-        NoSpaceError: the disk is full.
+        OSError: a file cannot be written.
     """
     hub = _shown(endpoint())
     try:
@@ -66,11 +66,9 @@ def explained(address: str, revision: str) -> Iterator[None]:
     except UnicodeError:
         raise DownloadError("HF_TOKEN holds characters that no token has: set it again") from None
     except OSError as error:
-        if error.errno is None:  # the library's own
-            raise DownloadError(_reason(error, address, revision, hub)) from None
-        if error.errno not in _FULL:
+        if error.errno is not None:
             raise
-        raise full_disk(address) from None
+        raise DownloadError(_reason(error, address, revision, hub)) from None  # the library's own
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DownloadError(_reason(error, address, revision, hub)) from None
 
@@ -87,15 +85,10 @@ def room_for(address: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise full_disk(address) from None
-
-
-def full_disk(address: str) -> NoSpaceError:
-    """What to do about it."""
-    return NoSpaceError(
-        f"{address}: the disk of {zoo_home()} is full, and nothing was kept: make room and pull "
-        "again, or let ZOO_HOME name another disk"
-    )
+        raise NoSpaceError(
+            f"{address}: the disk of {zoo_home()} is full, and nothing was kept: make room and "
+            "pull again, or let ZOO_HOME name another disk"
+        ) from None
 
 
 def _reason(error: BaseException, address: str, revision: str, hub: str) -> str:
@@ -138,10 +131,10 @@ def _reason(error: BaseException, address: str, revision: str, hub: str) -> str:
 
 
 def _not_for_this_user(address: str, hub: str, status: int) -> str:
-    token = "HF_TOKEN has access" if os.environ.get("HF_TOKEN") else "set HF_TOKEN"
+    token = "see what HF_TOKEN may read" if os.environ.get("HF_TOKEN") else "set HF_TOKEN"
     return (
         f"{address}: {hub} has none, or not for you ({status}): check the name; if it is private "
-        f"or gated, {'see that ' if token.startswith('HF_TOKEN') else ''}{token}"
+        f"or gated, {token}"
     )
 
 
