@@ -106,14 +106,16 @@ def pull_repository(
                 progress.note(f"{reference} is installed already")
                 return package
             repository = with_card(repository, work, progress)
-            licence = licence_of(repository)
+            licence, origin = licence_of(repository)
             if forbids_commercial_use(licence) and not wanted.accept_licence:
+                whose = "".join(f", as {source.name} says" for source in origin)
                 raise ZooError(
-                    f"{repository.address} is under {licence}, not for commercial use: if you "
-                    "accept that, add --accept-licence"
+                    f"{repository.address} is under {licence}{whose}, not for commercial use: if "
+                    "you accept that, add --accept-licence"
                 )
             try:
-                return make(Download(repository, licence, work, progress), name, version)
+                download = Download(repository, licence, work, progress, list(origin))
+                return make(download, name, version)
             except InstalledError:  # by another pull meanwhile
                 if package := _installed(reference, wanted, repository, work, progress):
                     return package

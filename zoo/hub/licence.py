@@ -12,6 +12,7 @@ from zoo.download import TransferProgress
 from zoo.errors import DownloadError, UnknownModelError
 from zoo.hub.fetch import fetch
 from zoo.hub.repository import CARD, Repository, look_up, parse_address
+from zoo.manifest import Source
 
 UNSTATED = "unstated"
 
@@ -28,25 +29,29 @@ def with_card(repository: Repository, folder: Path, progress: TransferProgress) 
     return replace(repository, card=found | dict(repository.card))
 
 
-def licence_of(repository: Repository) -> str:
-    """In the hub's words; where it states none, that of the one model it was made from."""
+def licence_of(repository: Repository) -> tuple[str, tuple[Source, ...]]:
+    """The licence in the hub's words; and, where the repository states none, whose it is.
+
+    That is the one model that it says it was made from, such as by conversion.
+    """
     stated = _stated(repository.card)
     base = repository.card.get("base_model")
     if isinstance(base, list) and len(base) == 1:
         base = base[0]
     if stated or repository.cached or not isinstance(base, str):
-        return stated or UNSTATED
+        return stated or UNSTATED, ()
     try:
         origin = look_up(*parse_address(f"hf/{base}"))
     except (DownloadError, UnknownModelError):
-        return UNSTATED
+        return UNSTATED, ()
     licence = _stated(origin.card)
-    return f"{licence} (of {origin.address}, which it was made from)" if licence else UNSTATED
+    return licence or UNSTATED, (Source(name=origin.address, terms=licence or UNSTATED),)
 
 
 def _stated(card: Mapping[str, Any]) -> str:
-    texts = [_text(card.get(key)) for key in ("license", "license_name", "license_link")]
-    return " ".join(text for text in texts if text and text not in ("other", "unknown"))
+    """Its name; of one that the hub has no name for, what its publisher calls it."""
+    name = _text(card.get("license"))
+    return _text(card.get("license_name")) or name if name == "other" else name
 
 
 def _text(value: Any) -> str:
