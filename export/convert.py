@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from export.build import write_encoder
 from export.checkpoints import open_checkpoint
-from export.golden import stem_chart
+from export.golden import golden_images
 from zoo.arrays import Pixels
 from zoo.catalog import CatalogEntry, CatalogSource
 from zoo.checkpoints import MAPPING_VERSION, map_tensors
@@ -64,7 +63,7 @@ def convert(
             ),
             metrics=entry.published,
         )
-        stored, images = _tensors(served), _golden_images(entry)
+        stored, images = _tensors(served), _golden_images(entry, served)
         manifest = write_encoder(folder, about, served, stored, images)
         del served, stored  # 1.5 GB at width 4, before ONNX Runtime takes its own
         gc.collect()  # the exporter leaves cycles that hold them
@@ -103,11 +102,11 @@ def read_encoder(
     )
 
 
-def _golden_images(entry: CatalogEntry) -> Pixels:
+def _golden_images(entry: CatalogEntry, served: ServedEncoder) -> Pixels:
     """Few: they run at every start, and the cost of one grows with the square of the width."""
     width = getattr(entry.architecture, "width", 1)
-    photos = sample_squares(entry.input, count=max(1, 6 // width**2))
-    return np.concatenate([photos, stem_chart(entry.input)[None]])
+    count = max(1, 6 // width**2)
+    return golden_images(served, sample_squares(entry.input, count=3 * count), count)
 
 
 def _tensors(served: ServedEncoder) -> dict[str, Tensor]:
