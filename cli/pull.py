@@ -49,8 +49,8 @@ def pull(
     Example: [bold]zoo pull simclr-r50x1[/bold]
     """
     from zoo.download import open_client  # noqa: PLC0415
+    from zoo.package import parse_digest  # noqa: PLC0415
     from zoo.registry import Demands  # noqa: PLC0415
-    from zoo.registry.pull import parse_digest  # noqa: PLC0415
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
     demands = Demands(parse_digest(digest) if digest else None, trusted_keys(trusted_key or ()))

@@ -1,7 +1,6 @@
 """A finished package out of a registry; needs no PyTorch."""
 
 import hashlib
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,20 +38,6 @@ class Demands:
 
     digest: str | None = None
     trusted: Sequence[PublicKey] = ()
-
-
-def parse_digest(text: str) -> str:
-    """`sha256:` and 64 hexadecimal digits, or these alone -> the digits.
-
-    Raises:
-        PackageError: the text is something else.
-    """
-    digits = text.removeprefix("sha256:")
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise PackageError(
-            f"{text!r} is not a digest: give sha256: and 64 hexadecimal digits, in lower case"
-        )
-    return digits
 
 
 def pull_package(
