@@ -13,8 +13,9 @@ from export.build import write_encoder
 from export.checkpoints import open_checkpoint
 from export.golden import golden_images
 from zoo.arrays import Pixels
-from zoo.catalog import CatalogEntry, CatalogSource
+from zoo.catalog import CatalogEntry, CatalogSource, CatalogWheel
 from zoo.checkpoints import MAPPING_VERSION, map_tensors
+from zoo.download.claims import Claim, check_space_claim
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
@@ -27,9 +28,10 @@ _LAYER = Layer(stages=("layer4",))
 
 def convert(
     entry: CatalogEntry,
-    source: CatalogSource,
+    source: CatalogSource | CatalogWheel,
     files: Mapping[str, Path],
     sources: tuple[Source, ...],
+    space: Claim | None = None,
 ) -> Package:
     """Make the package of a catalog entry from files on disk, and prove it before it is visible.
 
@@ -37,12 +39,13 @@ def convert(
 
     Args:
         source: the one that the files are from.
-        files: where each of `source.files` lies, by its name.
+        files: where each file of the checkpoint lies, by its name.
         sources: for the provenance, with the digests of the files.
+        space: that the package must have.
 
     Raises:
         CheckpointError: a file is damaged, holds objects that are not read, or is of another
-            network.
+            network or another space.
         PackageError: that version is installed already.
         GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
     """
@@ -65,6 +68,7 @@ def convert(
         )
         stored, images = _tensors(served), _golden_images(entry, served)
         manifest = write_encoder(folder, about, served, stored, images)
+        check_space_claim(entry.reference, manifest.space, space)
         del served, stored  # 1.5 GB at width 4, before ONNX Runtime takes its own
         gc.collect()  # the exporter leaves cycles that hold them
         attest(folder, manifest)
@@ -72,7 +76,10 @@ def convert(
 
 
 def read_encoder(
-    entry: CatalogEntry, source: CatalogSource, files: Mapping[str, Path], work: Path
+    entry: CatalogEntry,
+    source: CatalogSource | CatalogWheel,
+    files: Mapping[str, Path],
+    work: Path,
 ) -> tuple[ServedEncoder, Conversion]:
     """The encoder of a catalog entry with the weights of a checkpoint, in evaluation mode.
 

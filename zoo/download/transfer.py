@@ -29,12 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to fetch: its name here, where it is, and what is known of it beforehand."""
+    """A file to fetch: its name here, where it is, and what is known of it beforehand.
+
+    copies: times its size for which the disk must have room, with what is made of it.
+    """
 
     name: str
     remote: Remote
     claims: tuple[Claim, ...] = ()
     size: int | None = None
+    copies: int = 1
 
 
 def fetch(wanted: Wanted, folder: Path, progress: TransferProgress) -> str:
@@ -155,7 +159,7 @@ def _receive(wanted: Wanted, part: Part, progress: TransferProgress) -> None:
         if not (complete and answer.validator == part.validator and total == part.total):
             if answer.offset == 0:
                 part.restart(answer.validator, total)
-            check_space(part.folder, (total or 0) - part.offset, wanted.name)
+            check_space(part.folder, wanted.copies * (total or 0) - part.offset, wanted.name)
             part.hash_with(claim.algorithm for claim in claims)
             for chunk in answer.chunks:
                 part.write(chunk)

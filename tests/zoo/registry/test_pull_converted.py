@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from tests.foreign import google_tensors, write_bundle
-from zoo.catalog import FOLDER, load_catalog
+from zoo.catalog import FOLDER
 from zoo.download import unfinished
 from zoo.package import file_digest
 from zoo.store import find_package
@@ -41,9 +41,7 @@ def published(nginx, tmp_path, monkeypatch):
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / f"{NAME}.toml").write_text(entry)
     monkeypatch.setattr("zoo.catalog.FOLDER", tmp_path / "catalog")
-    load_catalog.cache_clear()
     yield server
-    load_catalog.cache_clear()
 
 
 def flip(path, place):
