@@ -144,12 +144,19 @@ def _training(m: Manifest) -> str:
 
 def _elsewhere(m: Manifest) -> str:
     resample = m.input.interpolation.upper()
+    sampling = (
+        ""
+        if m.input.antialias
+        else "\nThis is close to what is served, and not the same: there, the square has whole "
+        "pixels and is sampled\nwithout antialiasing, by the NumPy of `zoo/sampling.py`, which can "
+        "be copied.\n"
+    )
     return f"""## Elsewhere
 
 `{GRAPH}` runs in any ONNX runtime, with `{WEIGHTS}` beside it. It takes uint8 RGB and normalises
 by itself; what it gives is not of unit length. Its metadata has `space` and, as `input`, size,
 crop, interpolation, mean and std.
-
+{sampling}
 ```python
 import numpy as np, onnxruntime
 from PIL import Image, ImageOps

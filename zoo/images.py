@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.arrays import Pixels
+from zoo.sampling import resample
 
 MAX_PIXELS = 50_000_000
 """Pixels an image may have (a WebP half of them), checked before it is decoded."""
@@ -36,7 +37,9 @@ class InputBlock(BaseModel):
     """How an image becomes the input of an encoder; the `input` block of `model.json`.
 
     The centre square of side `crop * short side` is resampled to `size` x `size`, with
-    antialiasing. The graph maps uint8 to `(value / 255 - mean) / std` by itself.
+    antialiasing. Without it (`zoo.sampling`), the square is one of whole pixels, and of each of its
+    values only the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear`
+    had it. The graph maps uint8 to `(value / 255 - mean) / std` by itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +49,12 @@ class InputBlock(BaseModel):
         1.0, gt=0, le=1, description="side of the square, as a share of the short side"
     )
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    # Written only where it is set, so that the spaces of encoders without it stay what they were.
+    antialias: bool = Field(
+        True,
+        exclude_if=lambda value: value is True,
+        description="false: the square has whole pixels, and is sampled as TensorFlow 1 did",
+    )
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
@@ -86,6 +95,8 @@ def square(photo: Photo, block: InputBlock) -> Pixels:
     The square is cut before the image is turned: a centred square turns into itself, so the eight
     orientations of one photo agree and nothing large is copied.
     """
+    if not block.antialias:
+        return _sampled(photo, block)
     width, height = photo.pixels.size
     side = block.crop * min(width, height)
     box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
@@ -137,6 +148,21 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
         raise ImageError("too-large", "too large to decode in this machine's memory") from None
     except Exception as error:  # decoders raise whatever they meet in damaged bytes
         raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
+
+
+def _sampled(photo: Photo, block: InputBlock) -> Pixels:
+    """As Google's evaluation cuts and samples, of the photo as it is seen.
+
+    What is left over of an odd number of pixels stays at the right and the bottom. So a little more
+    than the square is cut first, evenly, which turns into itself.
+    """
+    width, height = photo.pixels.size
+    # As NumPy and TensorFlow round, half to even, and in float32.
+    side = max(1, int(np.rint(np.float32(block.crop) * np.float32(min(width, height)))))
+    left, top = (width - side) // 2, (height - side) // 2
+    cut = _upright(photo.pixels.crop((left, top, width - left, height - top)), photo.orientation)
+    left, top = cut.width - side, cut.height - side
+    return resample(np.asarray(cut)[top:, left:], block.size, block.interpolation)
 
 
 def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:

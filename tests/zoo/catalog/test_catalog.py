@@ -80,7 +80,7 @@ def test_what_must_be_accepted_first_is_marked():
 
 
 def test_find_takes_a_name_with_and_without_its_version():
-    assert find("simclr-r50x4") is find("simclr-r50x4@1")
+    assert find("simclr-r50x4") is find("simclr-r50x4@2")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_find_takes_a_name_with_and_without_its_version():
     [
         ("simclr-r50x5", "did you mean simclr-r50x"),
         ("SimCLR-R50x4", "did you mean simclr-r50x4"),
-        ("simclr-r50x4@7", "there is simclr-r50x4@1"),
+        ("simclr-r50x4@7", "there is simclr-r50x4@2"),
         ("../../etc/passwd", "zoo list --remote"),
     ],
 )

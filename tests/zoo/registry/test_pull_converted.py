@@ -61,7 +61,7 @@ def test_a_checkpoint_is_pulled_and_serves(published, home, tmp_path):
 
     flip(data, 5_000)  # mended, it is downloaded again
     out, error = zoo("pull", NAME)
-    assert out == f"{NAME}@1 {home / 'packages' / NAME / '1'}\n"
+    assert out == f"{NAME}@2 {home / 'packages' / NAME / '2'}\n"
     assert "licence: Apache-2.0" in error
     assert unfinished() == []
     _, *sources = find_package(NAME).manifest.provenance.sources
