@@ -103,11 +103,8 @@ def _doubled(network: nn.Module) -> Iterator[None]:
         layer.float()
 
     layers = [m for m in network.modules() if any(True for _ in m.parameters(recurse=False))]
-    hooks = [
-        h(f)
-        for m in layers
-        for h, f in ((m.register_forward_pre_hook, before), (m.register_forward_hook, after))
-    ]
+    hooks = [layer.register_forward_pre_hook(before) for layer in layers]
+    hooks += [layer.register_forward_hook(after) for layer in layers]
     try:
         yield
     finally:

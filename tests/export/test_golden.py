@@ -23,7 +23,7 @@ class Chaotic(ServedEncoder):
     def __init__(self, which: Callable[[Tensor], Tensor]) -> None:
         super().__init__(ResNetArchitecture(), Layer(stages=("layer4",)), BLOCK, 512)
         self.which = which
-        nn.init.uniform_(self.encoder.get_submodule("conv1").weight, -1, 1)
+        nn.init.uniform_(self.encoder.get_parameter("conv1.weight"), -1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         rows = super().forward(images)

@@ -225,7 +225,7 @@ def published(nginx, tmp_path, monkeypatch):
     def file(server, url):
         return {"url": server + url} | known[url]
 
-    known = defaultdict(dict)
+    known: dict[str, dict[str, object]] = defaultdict(dict)
 
     def build(urls, locations="", digests=(), sizes=(), **changes):
         for url, digest in dict(digests).items():
