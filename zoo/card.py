@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from zoo.licences import described
 from zoo.manifest import GRAPH, WEIGHTS, Conversion, Layer, Manifest, Metric, OutputLayer
 
 USAGE = (
@@ -178,7 +179,7 @@ def _provenance(m: Manifest) -> str:
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
         f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
-        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
+        f"Code: {p.code_licence}. Weights: {described(p.weights_licence)}. Made {p.created}."
         f"{_conversion(p.conversion)}\n\n{p.citation}."
     )
 

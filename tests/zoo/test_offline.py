@@ -50,6 +50,15 @@ def explain(command, words):
 
 explain(get_command(app), [])
 """
+EACH_COMMAND = """
+import json, sys
+from typer.testing import CliRunner
+from cli import app
+
+for words in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, (words, done.output, done.exception)
+"""
 FETCHES = {"pull", "push"}
 
 
@@ -147,7 +156,7 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
     make_package()
     make_package(version="2", seed=0)
     set_to = {"ZOO_RUNTIME": runtime}
-    for arguments in (
+    commands = (
         ["doctor"],
         ["list"],
         ["search", "simclr"],
@@ -162,8 +171,9 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
         ["load", tmp_path / "tiny.tar"],
         ["prune"],
         ["import", save(convolutions(), tmp_path / "a.onnx"), "--name", "a", "--range", "-1-1"],
-    ):
-        alone.zoo(*arguments, **set_to)
+    )
+    words = json.dumps([list(map(str, command)) for command in commands])
+    alone.run("-c", EACH_COMMAND, words, **set_to)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "fastest"])
