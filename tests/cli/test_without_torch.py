@@ -55,10 +55,10 @@ def test_the_zoo_and_its_registry(make_package, tmp_path, home):
     make_package(version="2", seed=1)
     registry, tar = tmp_path / "registry", tmp_path / "tiny.tar"
     assert "tiny@1" in without("list").stdout
-    assert "simclr-r50x1@1" in without("list", "--remote").stdout
-    assert "simclr-r50x1@1" in without("search", "simclr").stdout
+    assert "simclr-r50x1@2" in without("list", "--remote").stdout
+    assert "simclr-r50x1@2" in without("search", "simclr").stdout
     assert "tiny@1" in without("show", "tiny@1").stdout
-    assert "simclr-r50x1@1" in without("show", "simclr-r50x1").stdout
+    assert "simclr-r50x1@2" in without("show", "simclr-r50x1").stdout
     assert "golden vectors hold" in without("verify", "--all").stdout
     assert "never mix" in without("compat", "tiny@1", "tiny@2", code=1).stdout
     without("tag", "tiny@1", "stable")
