@@ -48,7 +48,7 @@ def embed_side_by_side(
     packages: Sequence[Package],
     read: Read,
     count: int,
-    seconds: float = 1.0,
+    seconds: float,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SideBySide:
     """Measure one encoder after the other, each on ONNX Runtime in fp32, and embed every image.
