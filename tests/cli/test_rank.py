@@ -86,7 +86,8 @@ def test_models_are_ranked_on_ones_own_photos(make_package, colours):
     found = {}
     for name, folder in folders.items():
         package = read_package(folder)
-        found[name] = accuracies(*embeddings(colours, package), 3, 8)
+        vectors, labels = embeddings(colours, package)
+        found[name] = accuracies(vectors, labels, 3, 8)
         row = rows[f"{name}@1"]
         assert row["accuracy"]["mean"] == pytest.approx(found[name].mean(), abs=1e-9)
         assert row["dim"] == DIM
