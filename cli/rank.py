@@ -76,7 +76,7 @@ def rank(
             lambda: read_files(data, photos.entries),
             len(photos.entries),
             seconds,
-            progress=lambda name, *far: progress(f"{name}: embedding", *far),
+            progress=lambda name, *far: progress(f"{name}: speed, embeddings", *far),
         )
         failed |= found.failed
         photos = photos.without(found.left_out)
@@ -183,9 +183,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("model", no_wrap=True)
     for heading in ("accuracy, %", "behind the best", "images/s", "memory", "files", "dim"):
-        table.add_column(heading, justify="right")
-    table.add_column("licence of the weights")
-    table.add_column("commercial use")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence")
+    table.add_column("commercial")
     for row in rows:
         if "error" not in row:
             cells = (

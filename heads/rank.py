@@ -16,7 +16,11 @@ from heads.few_label_accuracy import Interval, few_label_accuracies, interval
 
 @dataclass(frozen=True)
 class Ranked:
-    """One encoder. accuracy: over the draws. behind: the best one's minus it, paired by draw."""
+    """One encoder.
+
+    accuracy: over the draws; its interval is cut at 0 and 1. behind: the best one's accuracy minus
+    this one's, paired by draw.
+    """
 
     name: str
     accuracy: Interval
@@ -64,7 +68,7 @@ def rank(
         found[name] = few_label_accuracies(rows, labels, per_class, draws, seed, report, groups)
     order = sorted(found, key=lambda name: -found[name].mean())
     return [
-        Ranked(name, interval(found[name]), interval(found[order[0]] - found[name]))
+        Ranked(name, _within(interval(found[name])), interval(found[order[0]] - found[name]))
         for name in order
     ]
 
@@ -106,3 +110,8 @@ def check_enough(
         f"class {classes[first]!r} has {count} and needs {per_class + 1}: {per_class} to learn "
         f"from and one to be tested on{further}; add photos{instead}"
     )
+
+
+def _within(found: Interval) -> Interval:
+    """The t interval does not know that a share ends at 0 and 1."""
+    return Interval(found.mean, max(found.low, 0.0), min(found.high, 1.0))

@@ -66,6 +66,8 @@ def embed_side_by_side(
     failed: dict[str, str] = {}
     for package in packages:
         name = package.manifest.reference
+        if progress:
+            progress(name, 0, count)
         try:
             cost = _cost(package, seconds)
             vectors, lost = _embed(package, read, count, progress)

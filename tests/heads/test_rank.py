@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from heads import HeadError, fit
-from heads.few_label_accuracy import Interval, few_label_accuracies
+from heads.few_label_accuracy import Interval, few_label_accuracies, interval
 from heads.rank import Ranked, check_enough, choose, rank
 
 DIGITS = load_digits()
@@ -62,6 +62,16 @@ def test_encoders_are_ranked_with_paired_intervals() -> None:
     assert behind.mean == pytest.approx((good - worse).mean(), abs=1e-12)
     assert (behind.low, behind.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert ranking[0].behind == ranking[1].behind == Interval(0, 0, 0)
+
+
+def test_an_interval_of_accuracy_ends_at_one() -> None:
+    vectors = np.repeat(np.eye(2, dtype=np.float32), 8, axis=0)
+    vectors[15] = vectors[0]  # is right only where it is among the labels
+    labels, groups = np.repeat([0, 1], 8), np.arange(16)
+    values = few_label_accuracies(vectors, labels, 5, 3, seed=1)
+    assert interval(values).high > 1
+    (found,) = rank({"one": vectors}, labels, groups, 5, 3, seed=1)
+    assert found.accuracy == Interval(values.mean(), interval(values).low, 1)
 
 
 def test_copies_of_a_photo_are_never_learned_from_and_tested_on() -> None:
