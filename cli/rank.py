@@ -232,7 +232,9 @@ def _advice(ranking: "list[Ranked]", choice: "Choice", rows: list[dict[str, Any]
         return f"take {choice.name}: no other was measured{warning}"
     if len(choice.level) == 1:
         return f"take {choice.name}: no other is as accurate{warning}"
+    most = 100 * row["behind"]["high"]
+    risk = f", and may be up to {most:.1f} points behind {choice.level[0]}" if most > 0 else ""
     return (
         f"take {choice.name}: the fastest of {len(choice.level)} whose accuracies cannot be told "
-        f"apart ({', '.join(choice.level)}){warning}"
+        f"apart ({', '.join(choice.level)}){risk}; more photos would tell more{warning}"
     )

@@ -145,3 +145,13 @@ def test_where_nothing_can_be_measured_it_fails(make_package, colours):
     _, stderr = invoke("rank", "--data", colours, "--model", "damaged", code=1)
     assert "damaged: " in stderr
     assert "encoder.onnx" in stderr
+
+
+def test_what_cannot_be_told_apart_is_said(make_package, colours):
+    make_package("tiny1", seed=1)
+    make_package("same", seed=1)
+    names = ("--model", "same", "--model", "tiny1")
+    stdout, _ = invoke("rank", "--data", colours, *names, "--draws", 2, "--seconds", 0.1)
+    line = stdout.splitlines()[-1]
+    assert line.startswith(("take same@1: the fastest of 2", "take tiny1@1: the fastest of 2"))
+    assert "cannot be told apart (same@1, tiny1@1); more photos would tell more" in line
