@@ -121,7 +121,7 @@ def _packages(references: "list[str] | None") -> "tuple[list[Package], dict[str,
     failed: dict[str, str] = {}
     for reference in references or ():
         try:
-            found.append(find_or_make(reference))
+            found.append(find_or_make(reference, tell))
         except (PackageError, CheckpointError) as error:
             failed[reference] = str(error)
     if not references:
