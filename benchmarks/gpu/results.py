@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ Status = Literal["measured", "failed", "skipped", "paused", "done"]
 """Of a result: `measured`, or `failed` where it is out of its bounds or could not be had. Of a
 part, which has its own line: `done`, `paused`, `skipped`, or `failed`."""
 
-Setting = str | int | float | bool
+Settings = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Result:
     least: float | None = None
     most: float | None = None
     seconds: float = 0.0
-    settings: dict[str, Setting] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     note: str = ""
 
     @property

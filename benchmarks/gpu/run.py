@@ -44,7 +44,9 @@ def run_parts(
     while pending and end - time.monotonic() > _LEAST:
         paused = []
         for part in pending:
-            left = min(per_part, end - time.monotonic())
+            left = end - time.monotonic()
+            if len(pending) > 1:  # the last one has all that is left: to begin takes time
+                left = min(per_part, left)
             if left <= _LEAST:
                 break
             status = _turn(part, replace(work, part=part.name), left)

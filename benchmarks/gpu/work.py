@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
-from benchmarks.gpu.results import Result, Setting, Status, append, last, read
+from benchmarks.gpu.results import Result, Settings, Status, append, last, read
 
 Device = Literal["cuda", "cpu"]
 
@@ -60,9 +61,9 @@ class Work:
         value: float,
         unit: str,
         began: float,
+        settings: Settings = MappingProxyType({}),
         least: float | None = None,
         most: float | None = None,
-        **settings: Setting,
     ) -> None:
         """Write a result; it has failed where it lies outside of `least` and `most`.
 
@@ -76,7 +77,7 @@ class Work:
         status: Status = "failed" if fault else "measured"
         self._write(
             name, status, fault, began,
-            value=value, unit=unit, settings=settings, least=least, most=most,
+            value=value, unit=unit, settings=dict(settings), least=least, most=most,
         )  # fmt: skip
 
     def failed(self, what: str, error: Exception, began: float) -> None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.gpu.parts.toy import small
+from benchmarks.gpu.results import Settings
 from benchmarks.gpu.work import Work
 from benchmarks.peers import photo_crops
 from training.loop import build
@@ -48,7 +49,8 @@ def compare(work: Work, recipe: Recipe) -> None:
     """Record how far the device is from the CPU."""
     n, began = min(recipe.batch, _IMAGES), time.perf_counter()
     recipe = recipe.model_copy(update={"batch": n, "microbatch": None})
-    name, settings = recipe.method.name, {"recipe": recipe.name, "images": n}
+    name = recipe.method.name
+    settings: Settings = {"recipe": recipe.name, "images": n}
     method, _ = build(recipe, recipe.setup(images=1 << 13))
     other = copy.deepcopy(method).to(work.device)
     views = _views(method, recipe, "cpu")
@@ -56,22 +58,20 @@ def compare(work: Work, recipe: Recipe) -> None:
     share = max(_share_apart(views[key], found[key].cpu()) for key in views)
     work.record(
         f"{name}, values of the views that are a level apart",
-        100 * share, "%", began, most=0.1, **settings,
+        100 * share, "%", began, settings, most=0.1,
     )  # fmt: skip
     began = time.perf_counter()
     loss, gradient = _gradient(method, views, "cpu")
     loss_there, gradient_there = _gradient(other, views, work.device)
-    work.record(
-        f"{name}, loss", abs(loss_there / loss - 1), "relative", began, most=1e-3, **settings
-    )
+    work.record(f"{name}, loss", abs(loss_there / loss - 1), "relative", began, settings, most=1e-3)
     apart = (gradient_there - gradient).norm() / gradient.norm()
-    work.record(f"{name}, gradient", float(apart), "relative", began, most=0.02, **settings)
+    work.record(f"{name}, gradient", float(apart), "relative", began, settings, most=0.02)
     began, precision = time.perf_counter(), usable(recipe.precision)
     _, lower = _gradient(other, views, work.device, precision == "bf16-mixed")
     cosine = float(F.cosine_similarity(lower, gradient, dim=0))
     work.record(
         f"{name}, gradient in the recipe's precision",
-        cosine, "cosine", began, least=0.9, precision=precision, **settings,
+        cosine, "cosine", began, {**settings, "precision": precision}, least=0.9,
     )  # fmt: skip
 
 
@@ -106,6 +106,6 @@ def _gradient(
     with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
         outputs = method.embed(given)
         loss = method.loss(outputs)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     gradients = [p.grad.flatten() for p in method.parameters() if p.grad is not None]
     return float(loss.detach()), torch.cat(gradients).float().cpu()

@@ -44,7 +44,7 @@ def run(work: Work) -> None:
         work.record(
             f"weights of a group of {members} apart from those of one process",
             _apart(recipe, alone, together), "relative", began,
-            most=0.02, steps=_STEPS, batch=recipe.batch,
+            {"steps": _STEPS, "batch": recipe.batch}, most=0.02,
         )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def _member(recipe: Recipe, run: Path, rank: int, members: int, port: int) -> No
     torch.use_deterministic_algorithms(True, warn_only=True)
     pixels = photo_crops(_STEPS * recipe.batch, recipe.stored_side)
     source = Packed("photos", pixels, [Entry(f"{i}", "", "") for i in range(len(pixels))], {})
-    assert train(recipe, [source], run, lambda step: None)
+    assert train(recipe, [source], run, lambda _: None)
 
 
 def _as_torchrun(rank: int, members: int, port: int) -> dict[str, str]:

@@ -27,18 +27,18 @@ def run(work: Work) -> None:
     found = squares(files, _SIZE, decoder)
     speed = len(files) / (time.perf_counter() - began)
     left = sum(square is None for square in found)
-    work.record("files that the decoder left", left, "", began, most=0, **settings)
-    work.record("GPU", speed, "images/s", began, **settings)
+    work.record("files that the decoder left", left, "", began, settings, most=0)
+    work.record("GPU", speed, "images/s", began, settings)
     began = time.perf_counter()
     expected = np.stack([read_square(data, block) for data in files]).astype(int)
     speed = len(files) / (time.perf_counter() - began)
-    work.record("CPU", speed, "images/s", began, **settings)
+    work.record("CPU", speed, "images/s", began, settings)
     decoded = np.stack([s for s in found if s is not None]) if left < len(files) else expected[:0]
     kept = np.array([square is not None for square in found])
     apart = np.abs(decoded.astype(int) - expected[kept])
     if apart.size:
-        work.record("apart, mean", float(apart.mean()), "levels", began, most=1.0, **settings)
-        work.record("apart, most", float(apart.max()), "levels", began, most=32, **settings)
+        work.record("apart, mean", float(apart.mean()), "levels", began, settings, most=1.0)
+        work.record("apart, most", float(apart.max()), "levels", began, settings, most=32)
 
 
 def _cpu_decoder() -> Decoder:

@@ -4,9 +4,8 @@ import json
 import time
 from pathlib import Path
 
-import torch
-
 from benchmarks.gpu.parts.toy import small, write_photos
+from benchmarks.gpu.results import Settings
 from benchmarks.gpu.shards import whole_sources, write_shards
 from benchmarks.gpu.weights import write_weights
 from benchmarks.gpu.work import PausedError, SkippedError, Work
@@ -48,14 +47,13 @@ def _run(work: Work, recipe: Recipe, sources: list[Path]) -> None:
     steps: list[Step] = []
     if not train(recipe, packed, run, steps.append, _SAVE_EVERY, _MONITOR_EVERY):
         raise PausedError(f"at step {steps[-1].step} of {steps[-1].steps}" if steps else "")
-    settings: dict[str, str | int | float | bool] = {
+    settings: Settings = {
         "recipe": recipe.name, "epochs": recipe.epochs, "batch": recipe.batch,
         "images": sum(map(len, packed)), "precision": usable(recipe.precision),
     }  # fmt: skip
     for what, value, unit in _training_figures(run, recipe):
-        work.record(what, value, unit, began, **settings)
+        work.record(what, value, unit, began, settings)
     write_weights(run, work.home / "weights" / (f"toy-{work.part}" if work.toy else work.part))
-    torch.cuda.empty_cache()
     labelled = read_sets([whole_sources(_data(work))["cifar10"]], ())
     for protocol in ("knn", "linear"):
         began = time.perf_counter()
@@ -63,7 +61,7 @@ def _run(work: Work, recipe: Recipe, sources: list[Path]) -> None:
         (accuracy,) = found.accuracies
         work.record(
             f"CIFAR-10, {protocol}", 100 * accuracy.value, "%", began,
-            low=round(100 * accuracy.low, 2), high=round(100 * accuracy.high, 2), **settings,
+            {**settings, "95% interval": f"{100 * accuracy.low:.1f}-{100 * accuracy.high:.1f}"},
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def run(work: Work) -> None:
     """The CPU in fp32, and CUDA and TensorRT in fp32 and fp16, each in a process of its own."""
     check_installed()
     there = [device for device in devices() if device != "cpu"] if work.device == "cuda" else []
-    ways = [Execution(device=device) for device in ("cpu", *there)]
+    ways = [Execution(), *(Execution(device=device) for device in there)]
     ways += [Execution(precision="fp16", device=device) for device in there]
     package = with_half(work.folder) if there else builtin_package()
     batches = (4,) if work.toy else (1, 32)
@@ -43,10 +43,14 @@ def _measure(work: Work, package: Package, way: Execution, batch: int) -> None:
     least = least_cosine(package.manifest, way.precision)
     work.record(
         f"{way.variant}, agreement", found.parity.cosine_min, "cosine, least", began,
-        least=least, model=model,
+        {"model": model}, least=least,
     )  # fmt: skip
     work.record(
-        f"{way.variant}, batch {batch}", found.images_per_second, "images/s", began, model=model
+        f"{way.variant}, batch {batch}",
+        found.images_per_second,
+        "images/s",
+        began,
+        {"model": model},
     )
 
 

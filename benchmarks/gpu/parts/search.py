@@ -32,18 +32,18 @@ def run(work: Work) -> None:
     scores_there, found_there = there.search(asked, _K)
     work.record(
         "scores apart, most", float(np.abs(scores - scores_there).max()), "", began,
-        most=_NEAR, **settings,
+        settings, most=_NEAR,
     )  # fmt: skip
     moved = np.mean(found != found_there)
-    untied = _moved_further(scores, found, found_there)
-    work.record("neighbours in another place", 100 * float(moved), "%", began, **settings)
-    work.record("of them, not by a tie", untied, "", began, most=0, **settings)
+    untied = missed(scores, found, found_there)
+    work.record("neighbours in another place", 100 * float(moved), "%", began, settings)
+    work.record("of them, not by a tie", untied, "", began, settings, most=0)
     for name, search in (("device", there.search), ("CPU", flat.search)):
         began = time.perf_counter()
-        work.record(f"{name}, a batch", _rate(search, asked), "queries/s", began, **settings)
+        work.record(f"{name}, a batch", _rate(search, asked), "queries/s", began, settings)
         began = time.perf_counter()
         one = _rate(lambda x, k: [search(row[None], k) for row in x], asked[:100])  # noqa: B023
-        work.record(f"{name}, one at a time", one, "queries/s", began, **settings)
+        work.record(f"{name}, one at a time", one, "queries/s", began, settings)
 
 
 def _copied(flat: Any, work: Work) -> OnGpu:
@@ -59,7 +59,7 @@ def _copied(flat: Any, work: Work) -> OnGpu:
     return copied
 
 
-def _moved_further(scores: np.ndarray, found: np.ndarray, there: np.ndarray) -> int:
+def missed(scores: np.ndarray, found: np.ndarray, there: np.ndarray) -> int:
     """Neighbours that are missing on the GPU though they are nearer than the last by more than a
     tie.
     """

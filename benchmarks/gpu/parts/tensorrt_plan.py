@@ -44,9 +44,7 @@ def _measure(work: Work, precision: Literal["fp32", "fp16"]) -> None:
         work.record(f"{precision}, building", time.perf_counter() - began, "s", began)
     plan = read_plan(folder, package, precision, this_machine())
     settings = {"model": manifest.reference, "tensorrt": plan.machine.tensorrt}
-    work.record(
-        f"{precision}, agreement", plan.parity.cosine_min, "cosine, least", began, **settings
-    )
+    work.record(f"{precision}, agreement", plan.parity.cosine_min, "cosine, least", began, settings)
     engine = Engine((target / PLAN).read_bytes(), manifest.dim)
     golden = read_golden(package.golden).images
     for batch in (1, 32):
@@ -57,4 +55,4 @@ def _measure(work: Work, precision: Literal["fp32", "fp16"]) -> None:
             engine.embed(images, batch)
             seconds.append(time.perf_counter() - start)
         speed = batch / min(seconds)
-        work.record(f"{precision}, batch {batch}", speed, "images/s", began, **settings)
+        work.record(f"{precision}, batch {batch}", speed, "images/s", began, settings)

@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 
 from benchmarks.gpu.parts.toy import small
+from benchmarks.gpu.results import Settings
 from benchmarks.gpu.work import Work
 from benchmarks.peers import photo_crops
 from sources import Entry
@@ -25,43 +26,38 @@ from training.precision import usable
 from training.recipe import Recipe, load_recipe
 from zoo.architectures import ResNetArchitecture
 
-_WARM_UP = 2  # steps, in which the network is compiled and its algorithms are chosen
+_WARM_UP = 5  # steps, in which the network is compiled and its algorithms are chosen
 _NEVER = 1 << 30
 
 
 def run(work: Work) -> None:
-    """Both stems; the toy has the small one."""
+    """Both stems; the toy has neither."""
     stems: tuple[Literal["cifar", "stride2-pool"], ...] = ("cifar", "stride2-pool")
     for stem in stems[1:] if work.toy else stems:
         if not work.measured(f"{stem}, share of the floor"):
-            _measure(work, _recipe(stem, work.toy), steps=1 if work.toy else 40)
+            _measure(work, stem, steps=1 if work.toy else 40)
 
 
-def _recipe(stem: Literal["cifar", "stride2-pool"], toy: bool) -> Recipe:
-    recipe = load_recipe("simclr-r18-tiny-imagenet")
+def _measure(work: Work, stem: Literal["cifar", "stride2-pool"], steps: int) -> None:
+    recipe, began = load_recipe("simclr-r18-tiny-imagenet"), time.perf_counter()
     network = ResNetArchitecture(depth=18, stem=stem)
     recipe = recipe.model_copy(update={"architecture": network, "batch": 1024})
-    return small(recipe) if toy else recipe
-
-
-def _measure(work: Work, recipe: Recipe, steps: int) -> None:
-    assert isinstance(recipe.architecture, ResNetArchitecture)
-    stem, began = recipe.architecture.stem, time.perf_counter()
-    settings: dict[str, str | int | bool] = {
-        "batch": recipe.batch, "size": recipe.augmentation.size, "stem": stem,
+    recipe = small(recipe) if work.toy else recipe
+    settings: Settings = {
+        "batch": recipe.batch, "size": recipe.augmentation.size,
         "precision": usable(recipe.precision), "compile": recipe.compile,
     }  # fmt: skip
     speed, waiting = _training(recipe, _WARM_UP + steps)
-    work.record(f"{stem}, training", speed, "images/s", began, **settings)
-    work.record(f"{stem}, step", 1000 * recipe.batch / speed, "ms", began, **settings)
-    work.record(f"{stem}, waiting for data", 100 * waiting, "%", began, **settings)
+    work.record(f"{stem}, training", speed, "images/s", began, settings)
+    work.record(f"{stem}, step", 1000 * recipe.batch / speed, "ms", began, settings)
+    work.record(f"{stem}, waiting for data", 100 * waiting, "%", began, settings)
     if work.device == "cuda":
         most = torch.cuda.max_memory_allocated() / 1e9
-        work.record(f"{stem}, memory of the GPU", most, "GB", began, **settings)
+        work.record(f"{stem}, memory of the GPU", most, "GB", began, settings)
     began, floor = time.perf_counter(), _floor(recipe, work.device, _WARM_UP + steps)
-    work.record(f"{stem}, floor of a step", 1000 * floor, "ms", began, **settings)
+    work.record(f"{stem}, floor of a step", 1000 * floor, "ms", began, settings)
     share = 100 * floor * speed / recipe.batch
-    work.record(f"{stem}, share of the floor", share, "%", began, **settings)
+    work.record(f"{stem}, share of the floor", share, "%", began, settings)
 
 
 def _training(recipe: Recipe, steps: int) -> tuple[float, float]:

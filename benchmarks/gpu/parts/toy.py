@@ -16,19 +16,27 @@ _METHODS: dict[str, dict[str, int]] = {
 }
 
 
+_NETWORK = CPCArchitecture(
+    family="cpc",
+    patch=12,
+    stride=4,
+    stem_channels=8,
+    stacks=(
+        Stack(blocks=1, channels=8),
+        Stack(blocks=1, channels=8),
+        Stack(blocks=1, channels=16),
+    ),
+)
+"""The smallest there is, for every method: a ResNet-18 has too many weights for a rehearsal."""
+
+
 def small(recipe: Recipe) -> Recipe:
     """The same method on a small network and small views, for one short epoch."""
-    architecture, augmentation = recipe.architecture, recipe.augmentation
-    if isinstance(architecture, CPCArchitecture):
-        stacks = tuple(Stack(blocks=1, channels=channels) for channels in (8, 8, 16))
-        network = architecture.model_copy(update={"stem_channels": 8, "stacks": stacks})
-    else:
-        network = architecture.model_copy(update={"depth": 18, "width": 1, "stem": "stride2-pool"})
-        augmentation = augmentation.model_copy(update={"size": 16})
+    augmentation = recipe.augmentation.model_copy(update={"size": 32})
     method = recipe.method.model_copy(update=_METHODS.get(recipe.method.name, {}))
     return recipe.model_copy(
         update={
-            "architecture": network, "augmentation": augmentation, "method": method, "batch": 4,
+            "architecture": _NETWORK, "augmentation": augmentation, "method": method, "batch": 4,
             "epochs": 1, "warmup_epochs": 0, "compile": False, "phases": (), "stored_side": 32,
         }
     )  # fmt: skip
