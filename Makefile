@@ -12,8 +12,8 @@ run: $(VENV)/.installed-run ## install what serving needs and start the gateway 
 
 test: lint types units ## install what the tests need and run them all
 
-units: $(VENV)/.installed-test ## the tests alone
-	$(BIN)/python -m pytest
+units: $(VENV)/.installed-test ## the tests alone, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.installed-test ## long tests, such as 200 kills of a pull
 	$(BIN)/python -m pytest -m slow

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import complete
+from cli import complete, pull_hub
 from cli.console import EXTRAS, AsJson, answer, need, print_json, tell, warn
 from cli.transfers import Registry, TrustedKey, progress_bar, registry_url
 from zoo.errors import UnknownModelError, ZooError
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def pull(
     name: Annotated[
-        str, typer.Argument(help="name or name@version", autocompletion=complete.catalog)
+        str,
+        typer.Argument(
+            help="name, name@version, hf/ORG/REPO, hf/ORG/REPO@REVISION or timm/NAME",
+            autocompletion=complete.catalog,
+        ),
     ],
     registry: Registry = None,
     digest: Annotated[
@@ -37,6 +41,11 @@ def pull(
     offline: Annotated[
         bool, typer.Option(envvar="ZOO_OFFLINE", help="Use the network for nothing.")
     ] = False,
+    name_as: pull_hub.NameAs = None,
+    version: pull_hub.Version = None,
+    file: pull_hub.File = None,
+    output: pull_hub.Output = None,
+    pool: pull_hub.Pool = None,
     as_json: AsJson = False,
 ) -> None:
     """Install a model, from a registry or from its publisher.
@@ -46,7 +55,11 @@ def pull(
     is made from weights that were installed with this program. A pull that was interrupted,
     however, goes on where it stopped.
 
-    Example: [bold]zoo pull simclr-r50x1[/bold]
+    Of hf/ORG/REPO, a repository of Hugging Face's hub, the ONNX file is imported as it is, with its
+    preprocessor_config.json; needs no PyTorch. timm/NAME is exported from timm's network, which
+    needs the export extra. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
+
+    Example: [bold]zoo pull hf/onnx-community/dinov2-small[/bold]
     """
     from zoo.download import open_client  # noqa: PLC0415
     from zoo.registry import Demands  # noqa: PLC0415
@@ -54,6 +67,17 @@ def pull(
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
     demands = Demands(parse_digest(digest) if digest else None, trusted_keys(trusted_key or ()))
+    hub = pull_hub.Choice(name_as, version, file, output, pool, accept_licence, offline)
+    if name.startswith(("hf/", "timm/")):
+        if registry or demands.digest or demands.trusted:
+            raise ZooError(
+                f"{name} comes from its publisher: leave out --registry, --digest and --trusted-key"
+            )
+        with progress_bar() as progress:
+            _say(pull_hub.pull(name, hub, progress), as_json)
+        return
+    if unused := hub.options():
+        raise ZooError(f"{name}: {', '.join(unused)} are for hf/ORG/REPO and timm/NAME alone")
     url = registry_url(registry)
     with open_client(offline) as client, progress_bar() as progress:
         package = None
@@ -62,6 +86,10 @@ def pull(
             package = _from_registry(url, name, demands, client, progress, or_none=registry is None)
         if package is None:
             package = _from_catalog(name, demands, accept_licence, client, progress)
+    _say(package, as_json)
+
+
+def _say(package: "Package", as_json: bool) -> None:
     if as_json:
         print_json({"model": package.manifest.reference, "path": str(package.path)})
     else:

@@ -1,5 +1,5 @@
-"""What all tests share: hypothesis without a clock, skips that count as failures on request, and
-torchvision as the reference."""
+"""What all tests share: one thread a process where several run, hypothesis without a clock, skips
+that count as failures on request, and torchvision as the reference."""
 
 import importlib
 import importlib.util
@@ -11,6 +11,11 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# Beside one another, processes with a thread a core each wait mostly for one another's threads.
+# Set before PyTorch is imported; what a test starts inherits it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is not a fault of the code; derandomised, so that a failure comes again.
 settings.register_profile("zoo", deadline=None, derandomize=True, print_blob=True)

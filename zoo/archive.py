@@ -18,6 +18,7 @@ from zoo.download import check_space
 from zoo.errors import PackageError
 from zoo.files import whole_file
 from zoo.install import install
+from zoo.licences import described
 from zoo.manifest import Manifest
 from zoo.package import MANIFEST, Package, parse_manifest, verify
 from zoo.signing import SIGNATURE, SIGNATURE_LIMIT, check_signature
@@ -93,7 +94,7 @@ def report(manifest: Manifest) -> str:
         "",
         "Licence",
         f"  code:    {origin.code_licence}",
-        f"  weights: {origin.weights_licence}",
+        f"  weights: {described(origin.weights_licence)}",
         f"  cite:    {origin.citation}",
         "",
         "Comes from",

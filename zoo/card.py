@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from zoo.images import InputBlock
+from zoo.licences import described
 from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
 
 
@@ -26,13 +28,17 @@ def render_card(manifest: Manifest) -> str:
 
 
 def _summary(m: Manifest) -> str:
-    share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
         f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
-        f"{m.dim} values an image: {_layer(m.layer)}. Input: the {share} centre "
-        f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
+        f"{m.dim} values an image: {_layer(m.layer)}. Input: {_input(m.input)}.\n\n"
         f"Space `{m.space}`."
     )
+
+
+def _input(block: InputBlock) -> str:
+    share = "whole" if block.crop == 1 else f"{block.crop:g} of the"
+    part = f"the {share} photo squeezed into a" if block.squash else f"the {share} centre"
+    return f"{part} square at {block.size} x {block.size} pixels, {block.interpolation}"
 
 
 def _layer(layer: Layer | OutputLayer) -> str:
@@ -139,7 +145,7 @@ def _provenance(m: Manifest) -> str:
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
         f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
-        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
+        f"Code: {p.code_licence}. Weights: {described(p.weights_licence)}. Made {p.created}."
         f"{_conversion(p.conversion)}\n\n{p.citation}."
     )
 

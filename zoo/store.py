@@ -259,6 +259,10 @@ def _nothing_found(name: str, version: str | None) -> str:
 
 
 def _folders() -> list[Path]:
-    """Folders that hold a manifest; one's own first, so that `max` prefers them."""
-    roots = [zoo_home() / "packages", BUILTIN]
-    return [m.parent for root in roots for m in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}"))]
+    """Folders that hold a manifest, one for a version: one's own before the built-in one."""
+    found: dict[tuple[str, str], Path] = {}
+    for root in (zoo_home() / "packages", BUILTIN):
+        for manifest in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}")):
+            folder = manifest.parent
+            found.setdefault((folder.parent.name, folder.name), folder)
+    return list(found.values())

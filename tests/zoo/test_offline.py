@@ -17,6 +17,7 @@ from PIL import Image
 
 from cli import app
 from tests.foreign_onnx import convolutions, save
+from tests.hub import PROCESSOR, started_hub
 
 # Read by every Python that starts, also by those that the commands start.
 FORBID = """
@@ -49,6 +50,15 @@ def explain(command, words):
         explain(below, [*words, name])
 
 explain(get_command(app), [])
+"""
+EACH_COMMAND = """
+import json, sys
+from typer.testing import CliRunner
+from cli import app
+
+for words in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, (words, done.output, done.exception)
 """
 FETCHES = {"pull", "push"}
 
@@ -147,7 +157,7 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
     make_package()
     make_package(version="2", seed=0)
     set_to = {"ZOO_RUNTIME": runtime}
-    for arguments in (
+    commands = (
         ["doctor"],
         ["list"],
         ["search", "simclr"],
@@ -162,8 +172,19 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
         ["load", tmp_path / "tiny.tar"],
         ["prune"],
         ["import", save(convolutions(), tmp_path / "a.onnx"), "--name", "a", "--range", "-1-1"],
-    ):
-        alone.zoo(*arguments, **set_to)
+    )
+    words = json.dumps([list(map(str, command)) for command in commands])
+    alone.run("-c", EACH_COMMAND, words, **set_to)
+
+
+def test_a_pull_asks_the_hub_alone(alone, home):
+    with started_hub() as hub:
+        hub.push("org/cnn", {"onnx/model.onnx": convolutions().SerializeToString(), **PROCESSOR})
+        alone.zoo("pull", "hf/org/cnn", HF_ENDPOINT=hub.url)
+        asked = [request.path for request in hub.requests]
+    assert asked[0].startswith("/api/models/org/cnn/revision/main")
+    files = ("/org/cnn/resolve/", "/api/resolve-cache/models/org/cnn/", "/storage/")
+    assert [path for path in asked[1:] if not path.startswith(files)] == []
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "fastest"])

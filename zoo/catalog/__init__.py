@@ -20,6 +20,7 @@ from pydantic import (
 from zoo.architectures import EfficientNetLiteArchitecture, ResNetArchitecture
 from zoo.errors import UnknownModelError
 from zoo.images import InputBlock
+from zoo.licences import forbids_commercial_use
 from zoo.manifest import Metric, Name, Sha256, Version
 
 FOLDER = Path(__file__).parent
@@ -113,7 +114,6 @@ class CatalogEntry(_Data):
     preprocessing: str = Field(description="what the publisher does, and where `input` differs")
     code_licence: str
     weights_licence: str
-    non_commercial: bool = Field(False, description="whether the licence must be accepted first")
     citation: str
     trained_on: str = Field(description="the data the weights come from")
     data_terms: str
@@ -126,6 +126,11 @@ class CatalogEntry(_Data):
     def reference(self) -> str:
         """`name@version`, by which it is asked for."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether the licence must be accepted first."""
+        return forbids_commercial_use(self.weights_licence)
 
     @property
     def size(self) -> int | None:
