@@ -112,21 +112,28 @@ def rank(
 
 
 def _packages(references: "list[str] | None") -> "tuple[list[Package], dict[str, str]]":
-    """The packages to rank, none twice, and why others cannot be."""
-    from zoo.errors import CheckpointError, PackageError  # noqa: PLC0415
-    from zoo.on_demand import find_or_make  # noqa: PLC0415
+    """The packages to rank, none twice, and why others cannot be.
+
+    Unasked, those installed and those that everyone starts with, made where none has been yet.
+    """
+    from zoo.errors import CheckpointError, PackageError, UnknownModelError  # noqa: PLC0415
+    from zoo.on_demand import DEFAULT_MODELS, find_or_make  # noqa: PLC0415
     from zoo.store import list_packages  # noqa: PLC0415
 
     found: list[Package] = []
     failed: dict[str, str] = {}
-    for reference in references or ():
+    for reference in references or DEFAULT_MODELS:
         try:
             found.append(find_or_make(reference, tell))
+        except UnknownModelError as error:
+            if references:  # the weights of the default need not be installed
+                failed[reference] = str(error)
         except (PackageError, CheckpointError) as error:
             failed[reference] = str(error)
     if not references:
-        found, broken = list_packages()
-        failed = {f"{path.parent.name}@{path.name}": why for path, why in broken.items()}
+        installed, broken = list_packages()
+        found += installed
+        failed |= {f"{path.parent.name}@{path.name}": why for path, why in broken.items()}
     by_name: dict[str, Package] = {}
     for package in found:  # of the same name and version, one's own comes before the built-in
         by_name.setdefault(package.manifest.reference, package)

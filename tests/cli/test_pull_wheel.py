@@ -38,8 +38,8 @@ def test_a_damaged_wheel_is_one_line_and_leaves_nothing(home, tmp_path, command)
     weights = copy_wheel(site)
     weights.write_bytes(weights.read_bytes()[:-1])
     path = f"{site}:{':'.join(sys.path)}"
-    error = zoo(*command, "efficientnet-lite0", code=1, PYTHONPATH=path).stderr
-    assert error.count("\n") == 1
+    *said, error = zoo(*command, "efficientnet-lite0", code=1, PYTHONPATH=path).stderr.splitlines()
+    assert all(line.startswith("making the model") for line in said)
     assert "its SHA-256 is" in error
     assert "pip install --force-reinstall" in error
     assert not (home / "packages").exists()
