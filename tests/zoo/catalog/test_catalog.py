@@ -23,7 +23,7 @@ def test_every_file_is_the_entry_it_is_named_after():
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_agrees_with_itself(entry):
     assert split_reference(entry.reference) == (entry.name, entry.version)
-    assert entry.published
+    assert entry.published or not entry.verified
     assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
 
 
