@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import complete, pull_catalog
+from cli import complete, pull_catalog, pull_hub
 from cli.console import AsJson, answer, need, print_json, tell, warn
 from cli.transfers import Registry, TrustedKey, progress_bar, registry_url
 from zoo.errors import UnknownModelError, ZooError
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 def pull(
     name: Annotated[
-        str, typer.Argument(help="name or name@version", autocompletion=complete.catalog)
+        str,
+        typer.Argument(
+            help="name, name@version, hf/ORG/REPO, hf/ORG/REPO@REVISION or timm/NAME",
+            autocompletion=complete.catalog,
+        ),
     ],
     registry: Registry = None,
     digest: Annotated[
@@ -47,6 +51,11 @@ def pull(
             "--dry-run", help="Only say what would be fetched, from where, and the room it takes."
         ),
     ] = False,
+    name_as: pull_hub.NameAs = None,
+    version: pull_hub.Version = None,
+    file: pull_hub.File = None,
+    output: pull_hub.Output = None,
+    pool: pull_hub.Pool = None,
     as_json: AsJson = False,
 ) -> None:
     """Install a model, from a registry or from its publisher.
@@ -57,7 +66,11 @@ def pull(
     however, goes on where it stopped. For a machine without a network, --from names a folder that
     holds the publisher's files; ZOO_CATALOG, one of further catalog files of your own.
 
-    Example: [bold]zoo pull simclr-r50x1[/bold]
+    Of hf/ORG/REPO, a repository of Hugging Face's hub, the ONNX file is imported as it is, with its
+    preprocessor_config.json; needs no PyTorch. timm/NAME is exported from timm's network, which
+    needs the export extra. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE hold.
+
+    Example: [bold]zoo pull hf/onnx-community/dinov2-small[/bold]
     """
     from zoo.download import open_client  # noqa: PLC0415
     from zoo.package import parse_digest  # noqa: PLC0415
@@ -65,6 +78,18 @@ def pull(
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
     demands = Demands(parse_digest(digest) if digest else None, trusted_keys(trusted_key or ()))
+    hub = pull_hub.Choice(name_as, version, file, output, pool, accept_licence, offline)
+    if name.startswith(("hf/", "timm/")):
+        if registry or demands.digest or demands.trusted or from_ or source or dry_run:
+            raise ZooError(
+                f"{name} comes from its publisher: leave out --registry, --digest, --trusted-key, "
+                "--from, --source and --dry-run"
+            )
+        with progress_bar() as progress:
+            _say(pull_hub.pull(name, hub, progress), as_json)
+        return
+    if unused := hub.options():
+        raise ZooError(f"{name}: {', '.join(unused)} are for hf/ORG/REPO and timm/NAME alone")
     wish = pull_catalog.Wish(from_, source, mirror, accept_licence, offline)
     if registry and (from_ or source):
         raise ZooError("--from and --source are of the catalog: leave out --registry")
@@ -82,6 +107,10 @@ def pull(
             package = _from_registry(url, name, demands, client, progress, or_none=registry is None)
         if package is None:
             package = pull_catalog.pull(name, demands, wish, client, progress)
+    _say(package, as_json)
+
+
+def _say(package: "Package", as_json: bool) -> None:
     if as_json:
         print_json({"model": package.manifest.reference, "path": str(package.path)})
     else:

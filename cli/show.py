@@ -70,7 +70,7 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
         "method": entry.method,
         "network": network.summary,
         "embedding": f"{entry.dim} values",
-        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
+        "input": f"{square.size} px, {square.interpolation}, {square.part}",
         "preprocessing": entry.preprocessing,
         "trained on": f"{entry.trained_on} (terms: {entry.data_terms})",
         "licence": f"code {entry.code_licence}; weights: {described(entry.weights_licence)}"
@@ -107,7 +107,7 @@ def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
         "network": network.summary,
         "layer": manifest.layer.summary,
         "embedding": f"{manifest.dim} values",
-        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
+        "input": f"{square.size} px, {square.interpolation}, {square.part}",
         "space": manifest.space,
         "parity": ", ".join(
             f"{variant}: least cosine {parity.cosine_min:.7f}"

@@ -90,8 +90,7 @@ def export_run(
             ),
             code_licence="Apache-2.0",
             weights_licence=_inherited(weights_licence, described),
-            # Runs of before citations were written down have none.
-            citation=f"{described.get('citation', method)} (method)",
+            citation=_citation(described),
             recipe=described["recipe"]["name"] or None,
             run=described["summary"],
         ),
@@ -120,6 +119,14 @@ def _inherited(licence: str, described: dict[str, Any]) -> str:
     if teacher is None:
         return licence
     return f"{licence}; those of its teacher {teacher['name']} apply too: {_terms(teacher)}"
+
+
+def _citation(described: dict[str, Any]) -> str:
+    method = described["recipe"]["method"]["name"]
+    # Runs of before citations were written down have none.
+    found = f"{described.get('citation', method)} (method)"
+    teacher = described.get("teacher")
+    return f"{found}; {teacher['citation']} (teacher)" if teacher else found
 
 
 def _terms(teacher: dict[str, Any]) -> str:

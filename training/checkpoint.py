@@ -85,7 +85,9 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
 
 def named_space(package: Package | None) -> dict[str, str] | None:
     """A package by its name and its space, as `run.json` and the checkpoint hold it."""
-    return package and {"name": package.manifest.reference, "space": package.manifest.space}
+    if package is None:
+        return None
+    return {"name": package.manifest.reference, "space": package.manifest.space}
 
 
 def check_teacher(run: Path, saved: Mapping[str, Any], teacher: Package | None) -> None:
@@ -151,10 +153,14 @@ def describe(
 
 def _credited(teacher: Package) -> dict[str, Any]:
     """A teacher, with what the card of its student has to say of it."""
-    provenance = teacher.manifest.provenance
-    sources = [source.model_dump(mode="json") for source in provenance.sources]
-    licence = {"weights_licence": provenance.weights_licence, "sources": sources}
-    return {**(named_space(teacher) or {}), **licence, "citation": provenance.citation}
+    manifest, provenance = teacher.manifest, teacher.manifest.provenance
+    return {
+        "name": manifest.reference,
+        "space": manifest.space,
+        "weights_licence": provenance.weights_licence,
+        "sources": [source.model_dump(mode="json") for source in provenance.sources],
+        "citation": provenance.citation,
+    }
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any] | None:

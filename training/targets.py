@@ -58,7 +58,7 @@ def _digest(teacher: Package, sources: Sequence[Packed]) -> str:
     for source in sources:
         digest.update(repr(source.pixels.shape).encode())
         for start in range(0, len(source), 1024):
-            digest.update(np.ascontiguousarray(source.pixels[start : start + 1024]))
+            digest.update(source.pixels[start : start + 1024].tobytes())
     return digest.hexdigest()
 
 

@@ -37,9 +37,10 @@ class InputBlock(BaseModel):
     """How an image becomes the input of an encoder; the `input` block of `model.json`.
 
     The centre square of side `crop * short side` is resampled to `size` x `size`, with
-    antialiasing. Without it (`zoo.sampling`), the square is one of whole pixels, and of each of its
-    values only the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear`
-    had it. The graph maps uint8 to `(value / 255 - mean) / std` by itself.
+    antialiasing; with `squash`, the centre `crop` of both sides, whatever its shape. Without
+    `antialias` (`zoo.sampling`), the square is one of whole pixels, and of each of its values only
+    the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear` had it. The
+    graph maps uint8 to `(value / 255 - mean) / std` by itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +48,12 @@ class InputBlock(BaseModel):
     size: int = Field(ge=8, le=1024, description="side of the square input, in pixels")
     crop: float = Field(
         1.0, gt=0, le=1, description="side of the square, as a share of the short side"
+    )
+    # Written only where it is set, so that the spaces of encoders without it stay what they were.
+    squash: bool = Field(
+        False,
+        exclude_if=lambda value: value is False,
+        description="take the share of both sides, and squeeze it into the square",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     # Written only where it is set, so that the spaces of encoders without it stay what they were.
@@ -57,6 +64,12 @@ class InputBlock(BaseModel):
     )
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def part(self) -> str:
+        """How much of a photo it shows, for people."""
+        sides = "both sides, squeezed into a square" if self.squash else "the short side"
+        return f"{self.crop:.1%} of {sides}"
 
 
 class ImageError(ValueError):
@@ -90,16 +103,17 @@ def read_square(data: bytes, block: InputBlock, max_pixels: int = MAX_PIXELS) ->
 
 
 def square(photo: Photo, block: InputBlock) -> Pixels:
-    """The centre square of a decoded image at the encoder's size, uint8 (size, size, 3).
+    """The centre of a decoded image at the encoder's size, uint8 (size, size, 3).
 
-    The square is cut before the image is turned: a centred square turns into itself, so the eight
-    orientations of one photo agree and nothing large is copied.
+    It is cut before the image is turned: the centre turns into itself, so the eight orientations of
+    one photo agree and nothing large is copied.
     """
     if not block.antialias:
         return _sampled(photo, block)
     width, height = photo.pixels.size
-    side = block.crop * min(width, height)
-    box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+    sides = (width, height) if block.squash else (min(width, height),) * 2
+    w, h = block.crop * sides[0], block.crop * sides[1]
+    box = ((width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2)
     resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
     small = photo.pixels.resize((block.size, block.size), resample[block.interpolation], box)
     return np.asarray(_upright(small, photo.orientation))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import read_until, started, zoo
+from tests.cli.command import invoke, read_until, started, zoo
 
 RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 
@@ -99,11 +99,11 @@ def test_any_installed_model_teaches(photos, tmp_path, make_package):
     recipe, run = tmp_path / "mine.py", tmp_path / "run"
     recipe.write_text(STUDENT)
     command = ("train", recipe, "--data", photos, "--out", run)
-    missing = zoo(*command, "--teacher", "efficientnet-lite0", code=1).stderr
+    missing = invoke(*command, "--teacher", "efficientnet-lite0", code=1)[1]
     assert "`zoo pull efficientnet-lite0` installs it" in missing
     assert len(missing.splitlines()) == 1
     assert "photos: " not in missing, "no image is decoded for it"
-    said = zoo(*command, "--teacher", "tiny").stderr
+    said = invoke(*command, "--teacher", "tiny")[1]
     assert "the teacher has seen 5 of 5 images" in said
     assert "zoo export run" in said
     assert json.loads((run / "run.json").read_text())["teacher"]["name"] == "tiny@1"
@@ -112,5 +112,5 @@ def test_any_installed_model_teaches(photos, tmp_path, make_package):
 @needs_training
 def test_a_recipe_without_a_teacher_takes_none(photos, tmp_path):
     command = ("train", "simclr-r18-small-cpu", "--data", photos, "--out", tmp_path / "run")
-    said = zoo(*command, "--teacher", "tiny", code=1).stderr
+    said = invoke(*command, "--teacher", "tiny", code=1)[1]
     assert "the recipe simclr-r18-small-cpu has no teacher" in said

