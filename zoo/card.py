@@ -8,8 +8,9 @@ from zoo.manifest import GRAPH, WEIGHTS, Conversion, Layer, Manifest, Metric, Ou
 
 USAGE = (
     "images: uint8 RGB (n, size, size, 3), the centre square of side crop * short side (where it "
-    "has squash, the share crop of both sides), resized to size; the graph itself computes (value / 255 - mean) / std. embedding: float32 (n, dim), "
-    "not of unit length: divide by its norm for cosine similarity."
+    "has squash, the share crop of both sides), resized to size; the graph itself computes "
+    "(value / 255 - mean) / std. embedding: float32 (n, dim), not of unit length: divide by its "
+    "norm for cosine similarity."
 )
 """What whoever has nothing but the graph must know; the names are of the metadata `input`."""
 
