@@ -236,7 +236,9 @@ def published(nginx, tmp_path, monkeypatch):
         (server.www / "a.pth").write_bytes(CHECKPOINT)
         (server.www / "b.pth").write_bytes(CHECKPOINT[::-1])
         text = (FOLDER / "simclr-r50x1.toml").read_text()
-        entry = tomllib.loads(text) | {"name": "public", "verified": False} | changes
+        entry = (
+            tomllib.loads(text) | {"name": "public", "version": "1", "verified": False} | changes
+        )
         entry["sources"] = [
             {"format": "torch", "layout": "torchvision", "files": [file(server.url, url)]}
             for url in urls
