@@ -470,7 +470,7 @@ def test_what_is_no_checkpoint_is_neither_kept_nor_held_to(published, conversion
 
 
 def test_a_licence_must_be_accepted(published, conversions):
-    published(["/a.pth"], non_commercial=True, weights_licence="CC-BY-NC-4.0")
+    published(["/a.pth"], weights_licence="CC-BY-NC-4.0")
     _, error = zoo("pull", "public", code=1)
     assert "CC-BY-NC-4.0" in error
     assert "--accept-licence" in error
