@@ -42,11 +42,6 @@ def pull(
     offline: Annotated[
         bool, typer.Option(envvar="ZOO_OFFLINE", help="Use the network for nothing.")
     ] = False,
-    name_as: pull_hub.NameAs = None,
-    version: pull_hub.Version = None,
-    file: pull_hub.File = None,
-    output: pull_hub.Output = None,
-    pool: pull_hub.Pool = None,
     from_: pull_catalog.From = None,
     source: pull_catalog.SourceNumber = None,
     mirror: pull_catalog.Mirror = None,
@@ -56,6 +51,11 @@ def pull(
             "--dry-run", help="Only say what would be fetched, from where, and the room it takes."
         ),
     ] = False,
+    name_as: pull_hub.NameAs = None,
+    version: pull_hub.Version = None,
+    file: pull_hub.File = None,
+    output: pull_hub.Output = None,
+    pool: pull_hub.Pool = None,
     as_json: AsJson = False,
 ) -> None:
     """Install a model, from a registry or from its publisher.
@@ -80,12 +80,11 @@ def pull(
     demands = Demands(parse_digest(digest) if digest else None, trusted_keys(trusted_key or ()))
     hub = pull_hub.Choice(name_as, version, file, output, pool, accept_licence, offline)
     if name.startswith(("hf/", "timm/")):
-        if registry or demands.digest or demands.trusted:
+        if registry or demands.digest or demands.trusted or from_ or source or dry_run:
             raise ZooError(
-                f"{name} comes from its publisher: leave out --registry, --digest and --trusted-key"
+                f"{name} comes from its publisher: leave out --registry, --digest, --trusted-key, "
+                "--from, --source and --dry-run"
             )
-        if from_ or source or mirror or dry_run:
-            raise ZooError(f"{name}: --from, --source, --mirror and --dry-run are of the catalog")
         with progress_bar() as progress:
             _say(pull_hub.pull(name, hub, progress), as_json)
         return

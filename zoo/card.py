@@ -7,9 +7,10 @@ from zoo.licences import described
 from zoo.manifest import GRAPH, WEIGHTS, Conversion, Layer, Manifest, Metric, OutputLayer
 
 USAGE = (
-    "images: uint8 RGB (n, size, size, 3), the centre square of side crop * short side, resized "
-    "to size; the graph itself computes (value / 255 - mean) / std. embedding: float32 (n, dim), "
-    "not of unit length: divide by its norm for cosine similarity."
+    "images: uint8 RGB (n, size, size, 3), the centre square of side crop * short side (where it "
+    "has squash, the share crop of both sides), resized to size; the graph itself computes "
+    "(value / 255 - mean) / std. embedding: float32 (n, dim), not of unit length: divide by its "
+    "norm for cosine similarity."
 )
 """What whoever has nothing but the graph must know; the names are of the metadata `input`."""
 
@@ -168,15 +169,21 @@ import numpy as np, onnxruntime
 from PIL import Image, ImageOps
 
 photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
-side = {m.input.crop!r} * min(photo.size)
-left, top = (photo.width - side) / 2, (photo.height - side) / 2
-box = (left, top, left + side, top + side)
+{_sides(m.input)}
+left, top = (photo.width - width) / 2, (photo.height - height) / 2
+box = (left, top, left + width, top + height)
 size = ({m.input.size}, {m.input.size})
 pixels = np.asarray(photo.resize(size, Image.Resampling.{resample}, box))
 session = onnxruntime.InferenceSession("{GRAPH}")
 (embedding,) = session.run(["embedding"], {{"images": pixels[None]}})
 embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)  # then a dot product is the cosine
 ```"""
+
+
+def _sides(block: InputBlock) -> str:
+    if block.squash:
+        return f"width, height = {block.crop!r} * photo.width, {block.crop!r} * photo.height"
+    return f"width = height = {block.crop!r} * min(photo.size)"
 
 
 def _provenance(m: Manifest) -> str:

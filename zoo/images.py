@@ -38,7 +38,7 @@ class InputBlock(BaseModel):
 
     The centre square of side `crop * short side` is resampled to `size` x `size`, with
     antialiasing; with `squash`, the centre `crop` of both sides, whatever its shape. Without
-    antialiasing (`zoo.sampling`), the square is one of whole pixels, and of each of its values only
+    `antialias` (`zoo.sampling`), the square is one of whole pixels, and of each of its values only
     the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear` had it. The
     graph maps uint8 to `(value / 255 - mean) / std` by itself.
     """

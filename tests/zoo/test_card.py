@@ -26,11 +26,12 @@ def _own_store(home: Path) -> None:
     pass
 
 
+@pytest.mark.parametrize("squash", [False, True])
 @pytest.mark.parametrize(("orientation", "least"), [(1, 1 - 1e-9), (6, 0.9999)])
 def test_the_cards_program_gives_what_is_served(
-    make_package: Callable[..., Path], orientation: int, least: float
+    make_package: Callable[..., Path], orientation: int, least: float, squash: bool
 ) -> None:
-    block = InputBlock(size=16, crop=0.875, interpolation="bilinear")
+    block = InputBlock(size=16, crop=0.875, interpolation="bilinear", squash=squash)
     package = read_package(make_package(input=block))
     (program,) = re.findall(r"```python\n(.*?)```", render_card(package.manifest), re.DOTALL)
     exif = Image.Exif()

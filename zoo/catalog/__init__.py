@@ -41,6 +41,7 @@ Layout = Literal[
     "vissl",
     "swav",
     "mmselfsup",
+    "bolts-cpc",
     "efficientnet-pytorch",
 ]
 """How the tensors are named: which map of `zoo.checkpoints.layouts` converts them."""

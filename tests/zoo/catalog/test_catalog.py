@@ -23,7 +23,7 @@ def test_every_file_is_the_entry_it_is_named_after():
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_agrees_with_itself(entry):
     assert split_reference(entry.reference) == (entry.name, entry.version)
-    assert entry.published
+    assert entry.published or not entry.verified
     assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
 
 
@@ -52,7 +52,7 @@ def test_every_known_checkpoint_is_listed():
     methods = {entry.method for entry in ENTRIES.values()}
     assert methods == {
         "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
-        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
+        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav", "cpc-v2",
     }  # fmt: skip
     networks = [e.architecture for e in RESNETS.values() if e.method == "simclr-v2"]
     second = {

@@ -236,7 +236,9 @@ def published(nginx, tmp_path, monkeypatch):
         (server.www / "a.pth").write_bytes(CHECKPOINT)
         (server.www / "b.pth").write_bytes(CHECKPOINT[::-1])
         text = (FOLDER / "simclr-r50x1.toml").read_text()
-        entry = tomllib.loads(text) | {"name": "public", "verified": False} | changes
+        entry = (
+            tomllib.loads(text) | {"name": "public", "version": "1", "verified": False} | changes
+        )
         entry["sources"] = [
             {"format": "torch", "layout": "torchvision", "files": [file(server.url, url)]}
             for url in urls
@@ -468,7 +470,7 @@ def test_what_is_no_checkpoint_is_neither_kept_nor_held_to(published, conversion
 
 
 def test_a_licence_must_be_accepted(published, conversions):
-    published(["/a.pth"], non_commercial=True, weights_licence="CC-BY-NC-4.0")
+    published(["/a.pth"], weights_licence="CC-BY-NC-4.0")
     _, error = zoo("pull", "public", code=1)
     assert "CC-BY-NC-4.0" in error
     assert "--accept-licence" in error
