@@ -84,9 +84,9 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
 
 
 def _sources(entry: "CatalogEntry") -> Iterator[str]:
-    for source in entry.sources:
+    for number, source in enumerate(entry.sources, 1):
         for file in source.files:
-            yield f"{file.url} ({_size(file.size)}, {source.format})"
+            yield f"{number}: {file.url} ({_size(file.size)}, {source.format})"
     if wheel := entry.wheel:
         yield f"the wheel {wheel.name} {wheel.version} ({_size(wheel.size)})"
         yield from wheel.chain

@@ -14,6 +14,7 @@ from sources.listing import (
     source_name,
 )
 from sources.samples import sample_labelled, sample_squares
+from sources.subset import Subset
 
 __all__ = [
     "DataError",
@@ -21,6 +22,7 @@ __all__ = [
     "Kind",
     "Listing",
     "PassedOver",
+    "Subset",
     "TooMuchError",
     "list_entries",
     "list_folder",

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 
 from zoo.images import InputBlock
 from zoo.licences import described
-from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
+from zoo.manifest import GRAPH, WEIGHTS, Conversion, Layer, Manifest, Metric, OutputLayer
+
+USAGE = (
+    "images: uint8 RGB (n, size, size, 3), the centre square of side crop * short side, resized "
+    "to size; the graph itself computes (value / 255 - mean) / std. embedding: float32 (n, dim), "
+    "not of unit length: divide by its norm for cosine similarity."
+)
+"""What whoever has nothing but the graph must know; the names are of the metadata `input`."""
 
 
 def render_card(manifest: Manifest) -> str:
@@ -19,6 +26,7 @@ def render_card(manifest: Manifest) -> str:
                 _parity(manifest),
                 _variants(manifest),
                 _training(manifest),
+                _elsewhere(manifest),
                 _provenance(manifest),
             )
             if section
@@ -138,6 +146,37 @@ def _training(m: Manifest) -> str:
     recipe = f"Recipe `{m.provenance.recipe}`; " if m.provenance.recipe else ""
     text = f"{recipe}settings and log are in `training.json`."
     return f"## Training\n\n{text}\n\n{_table(('figure', 'value'), rows)}"
+
+
+def _elsewhere(m: Manifest) -> str:
+    resample = m.input.interpolation.upper()
+    sampling = (
+        ""
+        if m.input.antialias
+        else "\nThis is close to what is served, and not the same: there, the square has whole "
+        "pixels and is sampled\nwithout antialiasing, by the NumPy of `zoo/sampling.py`, which can "
+        "be copied.\n"
+    )
+    return f"""## Elsewhere
+
+`{GRAPH}` runs in any ONNX runtime, with `{WEIGHTS}` beside it. It takes uint8 RGB and normalises
+by itself; what it gives is not of unit length. Its metadata has `space` and, as `input`, size,
+crop, interpolation, mean and std.
+{sampling}
+```python
+import numpy as np, onnxruntime
+from PIL import Image, ImageOps
+
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+side = {m.input.crop!r} * min(photo.size)
+left, top = (photo.width - side) / 2, (photo.height - side) / 2
+box = (left, top, left + side, top + side)
+size = ({m.input.size}, {m.input.size})
+pixels = np.asarray(photo.resize(size, Image.Resampling.{resample}, box))
+session = onnxruntime.InferenceSession("{GRAPH}")
+(embedding,) = session.run(["embedding"], {{"images": pixels[None]}})
+embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)  # then a dot product is the cosine
+```"""
 
 
 def _provenance(m: Manifest) -> str:

@@ -8,13 +8,14 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zoo.arrays import Pixels
+from zoo.sampling import resample
 
 MAX_PIXELS = 50_000_000
 """Pixels an image may have (a WebP half of them), checked before it is decoded."""
@@ -36,8 +37,10 @@ class InputBlock(BaseModel):
     """How an image becomes the input of an encoder; the `input` block of `model.json`.
 
     The centre square of side `crop * short side` is resampled to `size` x `size`, with
-    antialiasing; with `squash`, the centre `crop` of both sides, whatever its shape. The graph maps
-    uint8 to `(value / 255 - mean) / std` by itself.
+    antialiasing; with `squash`, the centre `crop` of both sides, whatever its shape. Without
+    antialiasing (`zoo.sampling`), the square is one of whole pixels, and of each of its values only
+    the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear` had it. The
+    graph maps uint8 to `(value / 255 - mean) / std` by itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,8 +56,20 @@ class InputBlock(BaseModel):
         description="take the share of both sides, and squeeze it into the square",
     )
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    # Written only where it is set, so that the spaces of encoders without it stay what they were.
+    antialias: bool = Field(
+        True,
+        exclude_if=lambda value: value is True,
+        description="false: the square has whole pixels, and is sampled as TensorFlow 1 did",
+    )
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if self.squash and not self.antialias:
+            raise ValueError("what is squeezed is sampled with antialiasing: leave out one")
+        return self
 
     @property
     def part(self) -> str:
@@ -99,6 +114,8 @@ def square(photo: Photo, block: InputBlock) -> Pixels:
     It is cut before the image is turned: the centre turns into itself, so the eight orientations of
     one photo agree and nothing large is copied.
     """
+    if not block.antialias:
+        return _sampled(photo, block)
     width, height = photo.pixels.size
     sides = (width, height) if block.squash else (min(width, height),) * 2
     w, h = block.crop * sides[0], block.crop * sides[1]
@@ -151,6 +168,21 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
         raise ImageError("too-large", "too large to decode in this machine's memory") from None
     except Exception as error:  # decoders raise whatever they meet in damaged bytes
         raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
+
+
+def _sampled(photo: Photo, block: InputBlock) -> Pixels:
+    """As Google's evaluation cuts and samples, of the photo as it is seen.
+
+    What is left over of an odd number of pixels stays at the right and the bottom. So a little more
+    than the square is cut first, evenly, which turns into itself.
+    """
+    width, height = photo.pixels.size
+    # As NumPy and TensorFlow round, half to even, and in float32.
+    side = max(1, int(np.rint(np.float32(block.crop) * np.float32(min(width, height)))))
+    left, top = (width - side) // 2, (height - side) // 2
+    cut = _upright(photo.pixels.crop((left, top, width - left, height - top)), photo.orientation)
+    left, top = cut.width - side, cut.height - side
+    return resample(np.asarray(cut)[top:, left:], block.size, block.interpolation)
 
 
 def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:

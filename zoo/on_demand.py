@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from zoo import catalog
+from zoo.architectures import EfficientNetLiteArchitecture
 from zoo.errors import UnknownModelError
 from zoo.package import Package
 from zoo.store import find_package
@@ -28,8 +29,8 @@ def find_or_make(reference: str, tell: Callable[[str], None] | None = None) -> P
             entry = catalog.find(reference)
         except UnknownModelError:
             raise error from None
-        if entry.wheel is None:
-            raise
+        if entry.wheel is None or not isinstance(entry.architecture, EfficientNetLiteArchitecture):
+            raise  # it needs PyTorch, or a network
     from zoo.from_wheel import make_from_wheel  # noqa: PLC0415 - a gateway starts faster without
 
     if tell:

@@ -55,10 +55,10 @@ def test_the_zoo_and_its_registry(make_package, tmp_path, home):
     make_package(version="2", seed=1)
     registry, tar = tmp_path / "registry", tmp_path / "tiny.tar"
     assert "tiny@1" in without("list").stdout
-    assert "simclr-r50x1@1" in without("list", "--remote").stdout
-    assert "simclr-r50x1@1" in without("search", "simclr").stdout
+    assert "simclr-r50x1@2" in without("list", "--remote").stdout
+    assert "simclr-r50x1@2" in without("search", "simclr").stdout
     assert "tiny@1" in without("show", "tiny@1").stdout
-    assert "simclr-r50x1@1" in without("show", "simclr-r50x1").stdout
+    assert "simclr-r50x1@2" in without("show", "simclr-r50x1").stdout
     assert "golden vectors hold" in without("verify", "--all").stdout
     assert "never mix" in without("compat", "tiny@1", "tiny@2", code=1).stdout
     without("tag", "tiny@1", "stable")
@@ -97,6 +97,18 @@ def test_a_folder_is_embedded(make_package, photos, tmp_path):
     make_package()
     without("embed", photos, "--out", tmp_path / "out.parquet", "--model", "tiny")
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 7
+
+
+def test_models_are_ranked(make_package, tmp_path):
+    make_package()
+    for label, shade in {"a": 20, "b": 200}.items():
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(3):
+            photo = Image.linear_gradient("L").rotate(90 * number).point(lambda v, s=shade: v ^ s)
+            photo.save(tmp_path / "set" / label / f"{number}.png")
+    quick = ("--labels", 1, "--draws", 2, "--seconds", 0.1)
+    done = without("rank", "--data", tmp_path / "set", "--model", "tiny", *quick)
+    assert "take tiny@1" in done.stdout
 
 
 def test_the_gateway_serves(make_package):
@@ -172,6 +184,7 @@ def test_no_command_is_forgotten():
         *("list", "search", "show", "verify", "compat", "tag", "save", "push", "rm", "load"),
         *("pull", "prune", "doctor", "bench", "embed", "serve", "export", "train", "evaluate"),
         "import",
+        "rank",
     }
     assert {command.name for command in app.registered_commands} | {
         group.name for group in app.registered_groups

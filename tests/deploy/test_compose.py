@@ -92,7 +92,8 @@ def test_a_service_can_do_no_more_than_it_must(name: str):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["pids_limit"]
+    # Several pools with a thread a core must fit, on the largest hosts there are.
+    assert 8 * 1024 < service["pids_limit"] < 2**15
     assert service["deploy"]["resources"]["limits"]["memory"]
     assert "privileged" not in service
     assert "cap_add" not in service
@@ -191,6 +192,14 @@ def test_git_and_the_image_leave_secrets_out(tmp_path: Path):
         for source in arguments.split()[:-1]
     }
     assert sent == copied
+
+
+def test_triton_starts_again_with_other_models(parsed: dict[str, Any]):
+    """What changes between the two is its environment, by which a container is made anew."""
+    given = parsed["services"]["triton-models"]["environment"]["ZOO_MODELS"]
+    assert parsed["services"]["triton"]["environment"]["ZOO_MODELS"] == given
+    text = yaml.safe_load(COMPOSE.read_text())["services"]["triton"]["environment"]["ZOO_MODELS"]
+    assert text.startswith("${ZOO_MODELS:-")
 
 
 def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):

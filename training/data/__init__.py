@@ -2,7 +2,7 @@
 
 from training.data import torchvision_sets  # noqa: F401 - registers itself
 from training.data.feed import Feed
-from training.data.near_duplicates import leave_out_near, near_duplicates
+from training.data.near_duplicates import leave_out_near
 from training.data.packed import Packed, alone, pack
 
-__all__ = ["Feed", "Packed", "alone", "leave_out_near", "near_duplicates", "pack"]
+__all__ = ["Feed", "Packed", "alone", "leave_out_near", "pack"]

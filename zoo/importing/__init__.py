@@ -10,6 +10,7 @@ import onnx
 
 from zoo.architectures import OnnxGraph
 from zoo.arrays import Pixels, Vectors
+from zoo.download import check_space
 from zoo.errors import ImportRefusedError
 from zoo.graphs.digest import graph_digest
 from zoo.graphs.rewrite import write_graph
@@ -27,7 +28,7 @@ from zoo.package import Package, file_digest
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
 from zoo.runtimes.golden import Golden, agreement, write_golden
 from zoo.runtimes.onnx import check_installed
-from zoo.store import check_free, find_package, new_package
+from zoo.store import check_free, find_package, new_package, zoo_home
 
 __all__ = ["Origin", "Range", "Said", "import_onnx"]
 
@@ -68,10 +69,12 @@ def import_onnx(
         ImportRefusedError: it is no image encoder, or what it takes is not known.
         PackageError: that version is installed already, or the name cannot be one.
         RuntimeUnavailableError: there is no ONNX Runtime.
-        OSError: a disk is full, or the file cannot be read.
+        NoSpaceError: a disk has no room.
+        OSError: the file cannot be read.
     """
     check_installed()
     check_free(name, version)
+    check_space(zoo_home(), path.stat().st_size, f"{name}@{version}")
     model = read_onnx(path)
     with _naming(path):
         imported = _understand(model, path, said, embed)

@@ -1,5 +1,6 @@
 """An ONNX file that someone else made -> the model in it, or one line that says what it is."""
 
+import codecs
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 
 def _not_onnx(content: bytes) -> str | None:
-    start = content[:512].lstrip().lower()
+    start = content[:512].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if not content:
         return "empty (0 bytes): download it again"
     if content.startswith(_LFS):
@@ -92,6 +93,10 @@ def _not_onnx(content: bytes) -> str | None:
         return "a web page and not an ONNX file: its server may want a login"
     if start.startswith((b"{", b"[")):
         return "JSON and not an ONNX file"
+    if content.startswith(b"PK\x03\x04"):
+        return "a zip, as PyTorch writes checkpoints, and not an ONNX file: export it to ONNX"
+    if content[8:10] == b'{"':
+        return "weights as safetensors, and not an ONNX file: export it to ONNX"
     return None
 
 
