@@ -15,12 +15,16 @@ from benchmarks.gpu.parts.toy import small
 from benchmarks.gpu.results import Settings
 from benchmarks.gpu.work import Work
 from benchmarks.peers import photo_crops
+from sources import Entry
+from training.data import Packed
 from training.loop import build
 from training.methods import METHODS, AnyMethod, Batch
+from training.methods.distil import DistilSettings
 from training.methods.method import named, unnamed
 from training.parts import seed_draws
 from training.precision import usable
 from training.recipe import Recipe, load_recipe, recipe_names
+from zoo.store import builtin_package
 
 _IMAGES = 64
 _LEVEL = 1 / 255
@@ -51,7 +55,13 @@ def compare(work: Work, recipe: Recipe) -> None:
     recipe = recipe.model_copy(update={"batch": n, "microbatch": None})
     name = recipe.method.name
     settings: Settings = {"recipe": recipe.name, "images": n}
+    if isinstance(recipe.method, DistilSettings):  # any teacher will do, and this one is there
+        taught = recipe.method.model_copy(update={"teacher": builtin_package().manifest.reference})
+        recipe = recipe.model_copy(update={"method": taught})
     method, _ = build(recipe, recipe.setup(images=1 << 13))
+    pixels = photo_crops(n, recipe.stored_side)
+    source = Packed("photos", pixels, [Entry(f"{i}", "", "") for i in range(n)], {})
+    method.before_run(work.folder, [source])
     other = copy.deepcopy(method).to(work.device)
     views = _views(method, recipe, "cpu")
     found = _views(other, recipe, work.device)
