@@ -107,6 +107,7 @@ def test_models_are_ranked_on_ones_own_photos(make_package, colours):
 
 def test_all_installed_models_are_ranked_on_a_tar(make_package, colours, tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.store.BUILTIN", tmp_path)
+    monkeypatch.setattr("zoo.on_demand.DEFAULT_MODELS", ())
     made = read_package(make_package("spare")).manifest.provenance
     shutil.rmtree(tmp_path / "home" / "packages" / "spare")
     make_package(provenance=made.model_copy(update={"weights_licence": "research use"}))
