@@ -34,7 +34,9 @@ def torchvision() -> ModuleType:
     except OSError:
         library = torch.library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(  # type: ignore[no-untyped-call]
+                f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
         _libraries.append(library)
     return importlib.import_module("torchvision")
 
@@ -70,10 +72,13 @@ def view_transform(augmentation: Augmentation, pil: bool) -> Callable[[Any], Ten
     if kernel > 1 and a.blur > 0:
         steps.append(v2.RandomApply([v2.GaussianBlur(kernel, a.blur_sigma)], a.blur))
     convert = [v2.ToImage()] if pil else []
-    return v2.Compose([*steps, *convert, v2.ToDtype(torch.float32, scale=True)])
+    view: Callable[[Any], Tensor] = v2.Compose(
+        [*steps, *convert, v2.ToDtype(torch.float32, scale=True)]
+    )
+    return view
 
 
-class Views(torch.utils.data.Dataset):
+class Views(torch.utils.data.Dataset[Any]):
     """What `view` makes of each item, one at a time."""
 
     def __init__(self, items: Sequence[Any], view: Callable[[Any], Any]) -> None:

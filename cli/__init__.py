@@ -22,6 +22,7 @@ from cli import (
     prune,
     pull,
     push,
+    rank,
     rm,
     save,
     search,
@@ -69,6 +70,7 @@ def _add(name: str, panel: str, command: Callable[..., Any]) -> None:
 _USE, _PACKAGES, _TRAIN = "Use", "Packages", "Train"
 _add("serve", _USE, serve.serve)
 _add("embed", _USE, embed.embed)
+_add("rank", _USE, rank.rank)
 _add("bench", _USE, bench.bench)
 _add("doctor", _USE, doctor.doctor)
 _add("list", _PACKAGES, list.list_models)

@@ -97,6 +97,27 @@ def steps(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback of a stage, what is done of it and its total: a bar a stage on a terminal, else a
+    line as each begins."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    terminal = sys.stderr.isatty()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=stderr(), transient=True, disable=not terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+                if not terminal:
+                    stderr().print(f"{stage} ...", style="dim", markup=False)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
 def escaped(text: str) -> str:
     r"""The text with what a terminal would obey, or could not show, written as Python does: `\x1b`.
 

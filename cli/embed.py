@@ -19,7 +19,7 @@ def embed(
     model: Annotated[
         str | None,
         typer.Option(
-            help="name or name@version; without it, the built-in model.",
+            help="name or name@version; without it, the default of zoo serve.",
             autocompletion=complete.models,
         ),
     ] = None,
@@ -39,9 +39,9 @@ def embed(
     from sources import list_folder  # noqa: PLC0415
     from zoo.embed_files import embed_files, written_name  # noqa: PLC0415
     from zoo.errors import ZooError  # noqa: PLC0415
-    from zoo.store import builtin_package, find_package  # noqa: PLC0415
+    from zoo.on_demand import DEFAULT_MODELS, find_or_make  # noqa: PLC0415
 
-    package = find_package(model) if model else builtin_package()
+    package = find_or_make(model or DEFAULT_MODELS[0], tell)
     found = list_folder(folder)
     passed_over = {written_name(one.path): one.reason for one in found.passed_over}
     try:

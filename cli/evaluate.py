@@ -1,16 +1,13 @@
 """`zoo evaluate`."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import complete
-from cli.console import AsJson, answer, known_errors, need, print_json, stderr
+from cli.console import AsJson, answer, known_errors, need, print_json, stages
 
 if TYPE_CHECKING:
     from zoo.encoders import Run
@@ -121,7 +118,7 @@ def evaluate(
         size=(size or (Size.paper if device().type == "cuda" else Size.cpu)).value,
         seed=seed,
     )
-    with known_errors(DataError, ValueError), _progress() as progress:
+    with known_errors(DataError, ValueError), stages() as progress:
         embedder = embedder_of(source)
         evaluation = measure(
             [embedder, *(baselines_of(embedder) if baselines else ())],
@@ -157,19 +154,3 @@ def _source(model: str) -> "Run | Package":
     if not folder.is_dir():
         return find_package(model)
     return read_package(folder) if (folder / MANIFEST).is_file() else read_run(folder)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A `progress` callback that draws one bar a piece of work, on a terminal alone."""
-    from rich.progress import Progress, TaskID  # noqa: PLC0415
-
-    tasks: dict[str, TaskID] = {}
-    with Progress(console=stderr(), transient=True, disable=not sys.stderr.isatty()) as bar:
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield report

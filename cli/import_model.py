@@ -46,6 +46,9 @@ def import_model(
     resize: Annotated[
         int | None, typer.Option(min=8, help="The same: short side that the size is cut out of.")
     ] = None,
+    squash: Annotated[
+        bool, typer.Option(help="The share is one of both sides, squeezed into the square.")
+    ] = False,
     interpolation: Annotated[
         Literal["bilinear", "bicubic"] | None,
         typer.Option(help="How photos are scaled; without it, bicubic."),
@@ -82,6 +85,7 @@ def import_model(
         pool=pool,
         crop=crop,
         resize=resize,
+        squash=squash or None,
         interpolation=interpolation,
     )
     origin = Origin(method, trained_on, terms, code_licence, weights_licence, citation)
@@ -89,23 +93,23 @@ def import_model(
     if as_json:
         print_json({"model": package.manifest.reference, "path": str(package.path)})
         return
-    _describe(package)
+    describe(package)
+    if "unstated" in package.manifest.provenance.weights_licence:
+        tell("its licence is unstated: --weights-licence and --terms write it into its card")
     answer(f"{package.manifest.reference} {package.path}")
 
 
-def _describe(package: "Package") -> None:
+def describe(package: "Package") -> None:
     """What was understood, so that a wrong guess is seen."""
     manifest, block = package.manifest, package.manifest.input
     tell(
-        f"{manifest.dim} values, {manifest.layer.summary}; the centre {block.crop:.1%} at "
+        f"{manifest.dim} values, {manifest.layer.summary}; the centre, {block.part}, at "
         f"{block.size} px, {block.interpolation}; (value / 255 - mean) / std with mean "
         f"{', '.join(f'{v:.4g}' for v in block.mean)} and std "
         f"{', '.join(f'{v:.4g}' for v in block.std)}"
     )
     for variant, parity in manifest.parity.items():
         tell(f"{variant}: least cosine with the file {parity.cosine_min:.7f}")
-    if "unstated" in manifest.provenance.weights_licence:
-        tell("its licence is unstated: --weights-licence and --terms write it into its card")
 
 
 def _triple(text: str | None, option: str) -> tuple[float, float, float] | None:

@@ -16,22 +16,37 @@ def list_models(
     remote: Annotated[
         bool, typer.Option("--remote", help="What can be pulled, installed or not.")
     ] = False,
+    commercial: Annotated[
+        bool,
+        typer.Option(
+            "--commercial",
+            help="Only those whose licence of the weights is known to allow commercial use. The "
+            "terms of the images behind them are in `zoo show`.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The installed models, or those that can be pulled.
 
     Example: [bold]zoo list --json | jq -r '.models\\[].model'[/bold]
     """
+    from zoo.licences import allows_commercial_use  # noqa: PLC0415
+
     if remote:
         from zoo.catalog import load_catalog  # noqa: PLC0415
 
-        print_entries(load_catalog(), as_json)
+        entries = load_catalog()
+        if commercial:
+            entries = tuple(e for e in entries if allows_commercial_use(e.weights_licence))
+        print_entries(entries, as_json)
         return
     from zoo.download import unfinished  # noqa: PLC0415
     from zoo.store import list_packages  # noqa: PLC0415
 
     packages, broken = list_packages()
     rows = [_described(package) for package in packages]
+    if commercial:
+        rows = [row for row in rows if row["commercial"]]
     partial: list[dict[str, Any]] = [
         {"download": d.key, "bytes": d.bytes, "live": d.live, "path": str(d.path)}
         for d in unfinished()
@@ -61,11 +76,13 @@ def print_entries(entries: Sequence["CatalogEntry"], as_json: bool) -> None:
 
 
 def _described(package: "Package") -> dict[str, Any]:
+    from zoo.licences import allows_commercial_use  # noqa: PLC0415
     from zoo.package import MANIFEST, file_digest  # noqa: PLC0415
     from zoo.store import BUILTIN, is_superseded, read_tags  # noqa: PLC0415
 
     manifest = package.manifest
     tags = read_tags(manifest.name)
+    licence = manifest.provenance.weights_licence
     return {
         "model": manifest.reference,
         "method": manifest.method,
@@ -74,6 +91,8 @@ def _described(package: "Package") -> dict[str, Any]:
         "space": manifest.space,
         "bytes": sum(file.bytes for file in manifest.files.values()),
         "digest": f"sha256:{file_digest(package.path / MANIFEST)}",
+        "licence": licence,
+        "commercial": allows_commercial_use(licence),
         "tags": [tag for tag, version in tags.items() if version == manifest.version],
         "builtin": package.path.is_relative_to(BUILTIN),
         "superseded": is_superseded(package),
@@ -135,8 +154,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     table.add_column("method")
     for heading in ("dim", "input", "size"):
         table.add_column(heading, justify="right")
-    table.add_column("space")
-    table.add_column("from")
+    for heading in ("space", "licence", "from"):
+        table.add_column(heading)
     for row in rows:
         tags = f" ({', '.join(row['tags'])})" if row["tags"] else ""
         cells = (
@@ -146,6 +165,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"{row['input']} px",
             f"{row['bytes'] / 1e6:.1f} MB",
             row["space"][:12],
+            row["licence"],
             _place(row),
         )
         table.add_row(*map(Text, cells))

@@ -13,6 +13,13 @@ def load(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="what `zoo save` wrote")
     ],
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            help="sha256:... that the file (`zoo save` prints it), or the model.json in it (`zoo "
+            "list --json`), must have."
+        ),
+    ] = None,
     trusted_key: TrustedKey = None,
 ) -> None:
     """Install a model from a file: paths, sizes, digests and golden vectors are checked first.
@@ -21,7 +28,9 @@ def load(
     """
     need("cpu", "onnxruntime")
     from zoo.archive import load_package  # noqa: PLC0415
+    from zoo.package import parse_digest  # noqa: PLC0415
     from zoo.signing import trusted_keys  # noqa: PLC0415
 
-    package = load_package(file, trusted_keys(trusted_key or ()))
+    demanded = parse_digest(digest) if digest else None
+    package = load_package(file, trusted_keys(trusted_key or ()), demanded)
     answer(f"{package.manifest.reference} {package.path}")

@@ -25,11 +25,12 @@ def save(
     Example: [bold]zoo save simclr-r18-small[/bold]
     """
     from zoo.archive import save_package  # noqa: PLC0415
+    from zoo.package import file_digest  # noqa: PLC0415
     from zoo.store import find_package  # noqa: PLC0415
 
     package = find_package(name)
     manifest = package.manifest
     target = out or Path(f"{manifest.name}-{manifest.version}.tar")
     save_package(package, target)
-    tell(f"{target.stat().st_size / 1e6:,.1f} MB")
+    tell(f"{target.stat().st_size / 1e6:,.1f} MB, sha256:{file_digest(target)}")
     answer(f"{target}")

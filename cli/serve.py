@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import complete
-from cli.console import known_errors, need, stderr
+from cli.console import known_errors, need, stderr, tell
 
 
 def serve(
@@ -14,8 +14,8 @@ def serve(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Model to serve, repeated for several, default first; without it, ZOO_MODELS or "
-            "the built-in model.",
+            help="Model to serve, repeated for several, default first; without it, ZOO_MODELS, "
+            "else efficientnet-lite0 and simclr-r18-small.",
             autocompletion=complete.models,
         ),
     ] = None,
@@ -37,7 +37,7 @@ def serve(
         settings = Settings(models=tuple(model)) if model else Settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     for name in settings.models:
-        find_or_make(name)  # a wrong name is reported before anything starts
+        find_or_make(name, tell)  # a wrong name is reported before anything starts
     try:
         run(settings, host, port, on_ready=lambda: _hint(host, port))
     except SystemExit as stop:  # the log has said why; uvicorn's own code means nothing here

@@ -57,8 +57,11 @@ def _entry_or(error: "UnknownModelError", name: str) -> "CatalogEntry":
 
 def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
     if as_json:
-        print_json(entry.model_dump(mode="json") | {"installed": False})
+        extra = {"non_commercial": entry.non_commercial, "installed": False}
+        print_json(entry.model_dump(mode="json") | extra)
         return
+    from zoo.licences import described  # noqa: PLC0415
+
     network, square = entry.architecture, entry.input
     facts = {
         "": entry.summary,
@@ -67,11 +70,11 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
         "method": entry.method,
         "network": network.summary,
         "embedding": f"{entry.dim} values",
-        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
+        "input": f"{square.size} px, {square.interpolation}, {square.part}",
         "preprocessing": entry.preprocessing,
         "trained on": f"{entry.trained_on} (terms: {entry.data_terms})",
-        "licence": f"code {entry.code_licence}; weights: {entry.weights_licence}"
-        + (" (not for commercial use: --accept-licence)" if entry.non_commercial else ""),
+        "licence": f"code {entry.code_licence}; weights: {described(entry.weights_licence)}"
+        + (": --accept-licence" if entry.non_commercial else ""),
         "cite": entry.citation,
         "sources": "\n".join(_sources(entry)),
     }
@@ -81,9 +84,9 @@ def _show_entry(entry: "CatalogEntry", as_json: bool) -> None:
 
 
 def _sources(entry: "CatalogEntry") -> Iterator[str]:
-    for source in entry.sources:
+    for number, source in enumerate(entry.sources, 1):
         for file in source.files:
-            yield f"{file.url} ({_size(file.size)}, {source.format})"
+            yield f"{number}: {file.url} ({_size(file.size)}, {source.format})"
     if wheel := entry.wheel:
         yield f"the wheel {wheel.name} {wheel.version} ({_size(wheel.size)})"
         yield from wheel.chain
@@ -94,6 +97,7 @@ def _size(count: int | None) -> str:
 
 
 def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
+    from zoo.licences import described  # noqa: PLC0415
     from zoo.package import MANIFEST, file_digest  # noqa: PLC0415
     from zoo.signing import SIGNATURE  # noqa: PLC0415
 
@@ -103,7 +107,7 @@ def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
         "network": network.summary,
         "layer": manifest.layer.summary,
         "embedding": f"{manifest.dim} values",
-        "input": f"{square.size} px, {square.interpolation}, {square.crop:.0%} of the short side",
+        "input": f"{square.size} px, {square.interpolation}, {square.part}",
         "space": manifest.space,
         "parity": ", ".join(
             f"{variant}: least cosine {parity.cosine_min:.7f}"
@@ -114,13 +118,13 @@ def _facts(manifest: "Manifest", path: Path) -> dict[str, str]:
             + variant.cost.summary
             for precision, variant in manifest.variants.items()
         },
-        "trained on": ", ".join(
+        "made from": "\n".join(
             f"{s.name} ({s.images:,} images; terms: {s.terms})"
             if s.images
             else f"{s.name} (terms: {s.terms})"
             for s in origin.sources
         ),
-        "licence": f"code {origin.code_licence}; weights: {origin.weights_licence}",
+        "licence": f"code {origin.code_licence}; weights: {described(origin.weights_licence)}",
         "recipe": origin.recipe or "-",
         "made": origin.created.isoformat(),
         "cite": origin.citation,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from training.data import Packed
     from training.loop import Step
 
-_LISTED, _LOG_EVERY = 10, 50
+_LISTED, _LOG_EVERY, _PREPARED_EVERY = 10, 50, 6400
 
 
 def _list_recipes(wanted: bool) -> None:
@@ -70,6 +70,14 @@ def train(
             autocompletion=complete.models,
         ),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="The installed model that a recipe of distillation learns from, in place of the "
+            "recipe's.",
+            autocompletion=complete.models,
+        ),
+    ] = None,
     epochs: Annotated[
         float | None, typer.Option(min=0.001, help="In place of the recipe's.")
     ] = None,
@@ -94,11 +102,13 @@ def train(
     from training.loop import TrainingError  # noqa: PLC0415
     from training.loop import train as run  # noqa: PLC0415
     from training.prepare import check_trainable, read_sources  # noqa: PLC0415
-    from training.recipe import RecipeError, load_recipe  # noqa: PLC0415
+    from training.recipe import RecipeError, load_recipe, taught_by  # noqa: PLC0415
     from zoo.store import find_package, zoo_home  # noqa: PLC0415
 
     with known_errors(DataError, RecipeError, TrainingError):
         settings = load_recipe(recipe)
+        if teacher is not None:
+            settings = taught_by(settings, teacher)
         if epochs is not None:
             settings = settings.model_copy(update={"epochs": epochs})
         begin = find_package(start) if start else None
@@ -108,8 +118,8 @@ def train(
         cache = zoo_home() / "cache" / "packed"
         with _reading() as watch:
             sources = read_sources(data, exclude, settings.stored_side, cache, watch)
-        with _progress() as report:
-            ended = run(settings, sources, out, report, start=begin)
+        with _progress() as (report, preparing):
+            ended = run(settings, sources, out, report, start=begin, preparing=preparing)
     if ended:
         if _is_first():
             tell(f"done; make a package of it: zoo export run {out} --name NAME")
@@ -175,7 +185,7 @@ class _Watch:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A `report` callback: a progress bar on a terminal, a line now and then elsewhere."""
+    """Callbacks `report` and `preparing`: bars on a terminal, a line now and then elsewhere."""
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
         MofNCompleteColumn,
@@ -185,7 +195,7 @@ def _progress() -> Iterator[Any]:
     )
 
     if not _watched():
-        yield _log
+        yield _log, _log_prepared
         return
     columns = (
         BarColumn(),
@@ -201,7 +211,15 @@ def _progress() -> Iterator[Any]:
             if step.knn:
                 bar.console.print(_line(step), markup=False)
 
-        yield report
+        def preparing(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description="images the teacher has seen")
+
+        yield report, preparing
+
+
+def _log_prepared(done: int, total: int) -> None:
+    if done == total or done % _PREPARED_EVERY == 0:
+        tell(f"the teacher has seen {done} of {total} images")
 
 
 def _log(step: "Step") -> None:

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from export.build import write_encoder
 from export.checkpoints import open_checkpoint
-from export.golden import stem_chart
+from export.golden import golden_images
 from zoo.arrays import Pixels
-from zoo.catalog import CatalogEntry, CatalogSource
+from zoo.catalog import CatalogEntry, CatalogSource, CatalogWheel
 from zoo.checkpoints import MAPPING_VERSION, map_tensors
+from zoo.download.claims import Claim, check_space_claim
 from zoo.encoders import ServedEncoder, load_weights
 from zoo.manifest import Conversion, Layer, Provenance, Source
 from zoo.package import Package
@@ -28,9 +28,10 @@ _LAYER = Layer(stages=("layer4",))
 
 def convert(
     entry: CatalogEntry,
-    source: CatalogSource,
+    source: CatalogSource | CatalogWheel,
     files: Mapping[str, Path],
     sources: tuple[Source, ...],
+    space: Claim | None = None,
 ) -> Package:
     """Make the package of a catalog entry from files on disk, and prove it before it is visible.
 
@@ -38,12 +39,13 @@ def convert(
 
     Args:
         source: the one that the files are from.
-        files: where each of `source.files` lies, by its name.
+        files: where each file of the checkpoint lies, by its name.
         sources: for the provenance, with the digests of the files.
+        space: that the package must have.
 
     Raises:
         CheckpointError: a file is damaged, holds objects that are not read, or is of another
-            network.
+            network or another space.
         PackageError: that version is installed already.
         GoldenMismatchError: ONNX Runtime does not give what PyTorch gives.
     """
@@ -64,8 +66,9 @@ def convert(
             ),
             metrics=entry.published,
         )
-        stored, images = _tensors(served), _golden_images(entry)
+        stored, images = _tensors(served), _golden_images(entry, served)
         manifest = write_encoder(folder, about, served, stored, images)
+        check_space_claim(entry.reference, manifest.space, space)
         del served, stored  # 1.5 GB at width 4, before ONNX Runtime takes its own
         gc.collect()  # the exporter leaves cycles that hold them
         attest(folder, manifest)
@@ -73,7 +76,10 @@ def convert(
 
 
 def read_encoder(
-    entry: CatalogEntry, source: CatalogSource, files: Mapping[str, Path], work: Path
+    entry: CatalogEntry,
+    source: CatalogSource | CatalogWheel,
+    files: Mapping[str, Path],
+    work: Path,
 ) -> tuple[ServedEncoder, Conversion]:
     """The encoder of a catalog entry with the weights of a checkpoint, in evaluation mode.
 
@@ -103,11 +109,11 @@ def read_encoder(
     )
 
 
-def _golden_images(entry: CatalogEntry) -> Pixels:
+def _golden_images(entry: CatalogEntry, served: ServedEncoder) -> Pixels:
     """Few: they run at every start, and the cost of one grows with the square of the width."""
     width = getattr(entry.architecture, "width", 1)
-    photos = sample_squares(entry.input, count=max(1, 6 // width**2))
-    return np.concatenate([photos, stem_chart(entry.input)[None]])
+    count = max(1, 6 // width**2)
+    return golden_images(served, sample_squares(entry.input, count=3 * count), count)
 
 
 def _tensors(served: ServedEncoder) -> dict[str, Tensor]:

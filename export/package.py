@@ -81,14 +81,16 @@ def export_run(
         method=method,
         provenance=Provenance(
             created=datetime.now(UTC).date(),
-            sources=tuple(
-                Source(name=s["name"], images=s["images"], terms=terms)
-                for s in described["sources"]
+            sources=(
+                *(
+                    Source(name=s["name"], images=s["images"], terms=terms)
+                    for s in described["sources"]
+                ),
+                *_of_teacher(described),
             ),
             code_licence="Apache-2.0",
-            weights_licence=weights_licence,
-            # Runs of before citations were written down have none.
-            citation=f"{described.get('citation', method)} (method)",
+            weights_licence=_inherited(weights_licence, described),
+            citation=_citation(described),
             recipe=described["recipe"]["name"] or None,
             run=described["summary"],
         ),
@@ -98,6 +100,38 @@ def export_run(
         (folder / TRAINING).write_text(json.dumps(described, indent=1) + "\n")
         attest(folder, write_encoder(folder, about, served, halved(served), images))
     return find_package(f"{name}@{version}")
+
+
+def _of_teacher(described: dict[str, Any]) -> list[Source]:
+    """What a run's teacher comes from: the student comes from it too."""
+    teacher = described.get("teacher")
+    if teacher is None:
+        return []
+    own = Source(name=f"taught by {teacher['name']}", terms=teacher["weights_licence"])
+    theirs = [Source.model_validate(source) for source in teacher["sources"]]
+    of = f"by way of {teacher['name']}: "
+    return [own, *(source.model_copy(update={"name": of + source.name}) for source in theirs)]
+
+
+def _inherited(licence: str, described: dict[str, Any]) -> str:
+    """The licence of the weights, with that of the teacher that they were made to follow."""
+    teacher = described.get("teacher")
+    if teacher is None:
+        return licence
+    return f"{licence}; those of its teacher {teacher['name']} apply too: {_terms(teacher)}"
+
+
+def _citation(described: dict[str, Any]) -> str:
+    method = described["recipe"]["method"]["name"]
+    # Runs of before citations were written down have none.
+    found = f"{described.get('citation', method)} (method)"
+    teacher = described.get("teacher")
+    return f"{found}; {teacher['citation']} (teacher)" if teacher else found
+
+
+def _terms(teacher: dict[str, Any]) -> str:
+    terms = [teacher["weights_licence"], *(source["terms"] for source in teacher["sources"])]
+    return ", ".join(dict.fromkeys(terms))
 
 
 def _served(encoder: Encoder, serving: Serving) -> ServedEncoder:
@@ -128,6 +162,9 @@ def _described(run: Run) -> dict[str, Any]:
     summary, log = _summary(run.folder / "log.jsonl", run.step)
     if start := run.described.get("start"):
         summary["started_from"] = start["name"]
+    if teacher := run.described.get("teacher"):
+        summary["taught_by"] = teacher["name"]
+        summary["space_of_the_teacher"] = teacher["space"]
     return run.described | {"summary": summary, "log": log}
 
 

@@ -87,7 +87,7 @@ def build_plan(
     with TemporaryDirectory(prefix=".", dir=target.parent) as work:
         graph = _graph(package, precision, calibration, Path(work))
         serialised = _build(graph, manifest.input.size, batches)
-        engine = _Engine(serialised, manifest.dim)
+        engine = Engine(serialised, manifest.dim)
         parity = check_golden(package, f"tensorrt-{precision}", engine.embed, precision)
         plan = Plan(
             name=manifest.name,
@@ -232,7 +232,7 @@ def _use_timings(config: Any, earlier: bytes) -> None:
             return
 
 
-class _Engine:
+class Engine:
     """A plan that was loaded, with memory of PyTorch's."""
 
     def __init__(self, serialised: bytes, dim: int) -> None:
@@ -244,15 +244,15 @@ class _Engine:
             raise PackageError("TensorRT cannot load the plan that it built (its log says why)")
         self._context, self._dim = self._engine.create_execution_context(), dim
 
-    def embed(self, images: Pixels) -> Vectors:
-        """uint8 (n, size, size, 3) -> float32 (n, dim), one image at a time."""
+    def embed(self, images: Pixels, batch: int = 1) -> Vectors:
+        """uint8 (n, size, size, 3) -> float32 (n, dim), `batch` images at a time."""
         import torch  # noqa: PLC0415
 
         stream = torch.cuda.current_stream()
         rows = []
-        for image in images:
-            given = torch.from_numpy(image[None]).cuda()
-            row = torch.empty(1, self._dim, device="cuda")
+        for start in range(0, len(images), batch):
+            given = torch.from_numpy(images[start : start + batch]).cuda()
+            row = torch.empty(len(given), self._dim, device="cuda")
             self._context.set_input_shape("images", tuple(given.shape))
             self._context.set_tensor_address("images", given.data_ptr())
             self._context.set_tensor_address("embedding", row.data_ptr())

@@ -136,10 +136,13 @@ def model_config(packages: Sequence[Package], serving: Serving) -> Any:
             # Asked of TensorRT up to 10; from 11 on a precision comes from the graph alone.
             accelerator.parameters["precision_mode"] = "FP16"
             precision = "fp16"
-    warmup = config.model_warmup.add(name="golden", batch_size=1)
-    warmup.inputs["images"].data_type = pb.TYPE_UINT8
-    warmup.inputs["images"].dims.extend([size, size, 3])
-    warmup.inputs["images"].input_data_file = "golden"
+    # An engine is for the shapes it has seen and those between: with the least and the largest
+    # batch none is built anew while requests wait.
+    for images in (1,) if device == "cpu" else (1, limits.max_batch):
+        warmup = config.model_warmup.add(name=f"golden-{images}", batch_size=images)
+        warmup.inputs["images"].data_type = pb.TYPE_UINT8
+        warmup.inputs["images"].dims.extend([size, size, 3])
+        warmup.inputs["images"].input_data_file = "golden"
     for package in packages:  # what the gateway asks for before it trusts the server
         key = f"space.{package.manifest.version}"
         config.parameters[key].string_value = space_of(package.manifest, serving.precision)

@@ -31,6 +31,7 @@ def few_label_accuracies(
     draws: int,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Accuracy of each draw, (draws,): fitted on `per_class` images a class, tested on the rest.
 
@@ -38,14 +39,17 @@ def few_label_accuracies(
     be taken draw by draw.
 
     vectors: (n, d). labels: (n,), numbers from 0; of each there are more than `per_class`.
+    groups: (n,), the same number for copies of one photo: none is tested in a draw that learns
+    from another. Of each label there are more groups than `per_class`. Without it there are none.
     """
     result = np.empty(draws)
     # Classes of a classifier are sorted names: these sort as the numbers do.
     names = [f"{label:09d}" for label in labels]
     for number, (chosen, rest) in enumerate(random_draws(labels, per_class, draws, seed)):
+        tested = rest if groups is None else rest[~np.isin(groups[rest], groups[chosen])]
         classifier = fit(vectors[chosen], [names[row] for row in chosen], seed=number)
-        found = probabilities(classifier, vectors[rest]).argmax(axis=1)
-        result[number] = (found == labels[rest]).mean()
+        found = probabilities(classifier, vectors[tested]).argmax(axis=1)
+        result[number] = (found == labels[tested]).mean()
         if progress:
             progress(number + 1, draws)
     return result

@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from zoo.images import MAX_PIXELS
 from zoo.manifest import Precision
+from zoo.on_demand import DEFAULT_MODELS
 from zoo.runtimes.protocol import Device
 from zoo.runtimes.table import RUNTIMES
 from zoo.store import zoo_home
@@ -40,7 +41,9 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL of the database; default: `gateway.db` in the home"
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="models to serve, comma-separated, default first; default: the built-in"
+        DEFAULT_MODELS,
+        description="models to serve, comma-separated, default first. A name without a version is "
+        "the newest one, and with it those that collections and heads were made with",
     )
     api_keys: SecretStr | None = Field(
         None, description="comma-separated bearer keys; without any, every caller is let in"
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
     @field_validator("models", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return _parts(value) if isinstance(value, str) else value
+        return (_parts(value) or DEFAULT_MODELS) if isinstance(value, str) else value
 
     @field_validator("runtime")
     @classmethod

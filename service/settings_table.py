@@ -32,7 +32,9 @@ def table() -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if name == "home":
         return "the user's data folder"
-    return "" if field.default in (None, (), "") else f"`{field.default}`"
+    if name == "models":
+        return f"`{','.join(field.default)}`"
+    return "" if field.default in (None, "") else f"`{field.default}`"
 
 
 def _cell(text: str) -> str:

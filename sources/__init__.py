@@ -13,8 +13,8 @@ from sources.listing import (
     source_digest,
     source_name,
 )
-from sources.near_duplicates import near_duplicates
 from sources.samples import sample_apart, sample_labelled, sample_squares
+from sources.subset import Subset
 
 __all__ = [
     "DataError",
@@ -22,11 +22,11 @@ __all__ = [
     "Kind",
     "Listing",
     "PassedOver",
+    "Subset",
     "TooMuchError",
     "list_entries",
     "list_folder",
     "list_source",
-    "near_duplicates",
     "read_files",
     "register",
     "sample_apart",

@@ -1,14 +1,20 @@
-"""Finding images of one set that show the same photo as an image of another."""
+"""Images that show the same photo: copies, brighter or smaller ones, other crops of the centre."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 _SIDE = 12
+_SHARES = (1.0, 0.92, 0.85, 0.78)
+_CROPS = [(1.0, share) for share in _SHARES] + [(share, 1.0) for share in _SHARES[1:]]
+THRESHOLD = 0.975
+"""Correlation above which two images are one photo."""
 
 
 def near_duplicates(
-    images: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8], threshold: float = 0.975
+    images: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8], threshold: float = THRESHOLD
 ) -> npt.NDArray[np.bool_]:
     """Which of `images` correlate with any of `others` above `threshold` once both are tiny.
 
@@ -22,14 +28,30 @@ def near_duplicates(
         bool (n,).
     """
     found = np.zeros(len(images), bool)
-    shares = (1.0, 0.92, 0.85, 0.78)
-    for share, other in [(1.0, s) for s in shares] + [(s, 1.0) for s in shares[1:]]:
+    for start, likeness in _likeness(images, others):
+        found[start : start + len(likeness)] |= likeness.max(axis=1) > threshold
+    return found
+
+
+def near_pairs(images: npt.NDArray[np.uint8]) -> set[tuple[int, int]]:
+    """The pairs (a, b), a < b, of uint8 (n, side, side, 3) that are near-duplicates."""
+    pairs = set()
+    for start, likeness in _likeness(images, images):
+        for a, b in np.argwhere(likeness > THRESHOLD):
+            first, second = sorted((start + int(a), int(b)))
+            if first != second:
+                pairs.add((first, second))
+    return pairs
+
+
+def _likeness(
+    images: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """A row number, and the correlations of the images from there on with the others, by crops."""
+    for share, other in _CROPS:
         references = _descriptors(others, other)
         for start in range(0, len(images), 4096):
-            chunk = slice(start, start + 4096)
-            likeness = _descriptors(images[chunk], share) @ references.T
-            found[chunk] |= likeness.max(axis=1) > threshold
-    return found
+            yield start, _descriptors(images[start : start + 4096], share) @ references.T
 
 
 def _descriptors(images: npt.NDArray[np.uint8], share: float) -> npt.NDArray[np.float32]:

@@ -83,6 +83,27 @@ def check_resumable(run: Path, recipe: Recipe) -> None:
         _check_recipe(run / CHECKPOINT, saved, recipe)
 
 
+def named_space(package: Package | None) -> dict[str, str] | None:
+    """A package by its name and its space, as `run.json` and the checkpoint hold it."""
+    if package is None:
+        return None
+    return {"name": package.manifest.reference, "space": package.manifest.space}
+
+
+def check_teacher(run: Path, saved: Mapping[str, Any], teacher: Package | None) -> None:
+    """That a checkpoint, as `load` gives it, was taught in the space of the teacher.
+
+    Raises:
+        TrainingError: it was not: the name means another package now.
+    """
+    theirs, ours = saved.get("teacher"), named_space(teacher)
+    if theirs and ours and theirs["space"] != ours["space"]:
+        raise TrainingError(
+            f"{run / CHECKPOINT} was taught by {theirs['name']} in another space than "
+            f"{ours['name']} has: install that package again, or give another --out"
+        )
+
+
 def check_room(run: Path, recipe: Recipe, method: nn.Module) -> None:
     """That the disk has room for the run's checkpoints: the last one, and the next beside it.
 
@@ -110,6 +131,7 @@ def describe(
     device: torch.device,
     precision: str,
     start: Package | None,
+    teacher: Package | None,
 ) -> None:
     """`run.json`: what the run is made of, for the package that comes of it."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
@@ -119,13 +141,26 @@ def describe(
             {"name": s.name, "images": len(s), "unreadable": len(s.unreadable)} for s in sources
         ],
         "citation": METHODS[recipe.method.name].citation,
-        "start": start and {"name": start.manifest.reference, "space": start.manifest.space},
+        "start": named_space(start),
+        "teacher": teacher and _credited(teacher),
         "hardware": gpu or f"{torch.get_num_threads()} CPU threads",
         "precision": precision,
         "torch": str(torch.__version__),
     }
     run.mkdir(parents=True, exist_ok=True)
     write_whole(run / DESCRIPTION, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _credited(teacher: Package) -> dict[str, Any]:
+    """A teacher, with what the card of its student has to say of it."""
+    manifest, provenance = teacher.manifest, teacher.manifest.provenance
+    return {
+        "name": manifest.reference,
+        "space": manifest.space,
+        "weights_licence": provenance.weights_licence,
+        "sources": [source.model_dump(mode="json") for source in provenance.sources],
+        "citation": provenance.citation,
+    }
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any] | None:

@@ -30,6 +30,7 @@ from training.processes import mean_over_all, start_processes
 from training.recipe import Recipe
 from training.schedule import BatchSchedule
 from zoo.package import Package
+from zoo.progress import Progress
 
 __all__ = ["Step", "TrainingError", "build", "train"]
 
@@ -45,12 +46,14 @@ def train(
     save_every: int = 100,
     monitor_every: int = 400,
     start: Package | None = None,
+    preparing: Progress | None = None,
 ) -> bool:
     """Train until done, or until SIGTERM or SIGINT asks to stop; resumes what `run` holds.
 
     A checkpoint is written every `save_every` steps, at the end and when asked to stop. A resumed
     run takes the same batches and the same views as an unbroken one. A new run begins with the
-    encoder of the package `start`, where one is given, and else with random weights.
+    encoder of the package `start`, where one is given, and else with random weights. `preparing` is
+    told how many images a method has looked at that looks at all of them before the first step.
 
     Under `torchrun` the batch is shared by all processes: negatives are global and, on GPUs, so are
     the statistics of batch normalisation (on CPUs each process has its own). Only the first process
@@ -76,7 +79,11 @@ def train(
     if fabric.is_global_zero and step < schedule.steps:
         checkpoint.check_room(run, recipe, method)
         if step == 0:
-            checkpoint.describe(run, recipe, sources, fabric.device, precision, start)
+            checkpoint.describe(
+                run, recipe, sources, fabric.device, precision, start, method.teacher
+            )
+    if step < schedule.steps:
+        method.before_run(run, sources, preparing)
     labels = torch.from_numpy(_labels(sources)).to(fabric.device)
     begun, stopping = step, False
     with (
@@ -113,13 +120,16 @@ def train(
             if journal:
                 epoch = schedule.epoch(step)
                 speeds = recipe.batch / seconds, feed.waited / seconds
-                knn, geometry = {}, {}
-                if last or step % monitor_every == 0:
-                    knn = knn_monitor(method.encoder, sources, recipe.seed)
-                if last or step % _GEOMETRY_EVERY == 0:
-                    geometry = embedding_geometry(
-                        method.encoder, pixels, recipe.augmentation, recipe.seed
-                    )
+                knn = (
+                    knn_monitor(method.encoder, sources, recipe.seed)
+                    if last or step % monitor_every == 0
+                    else {}
+                )
+                geometry = (
+                    embedding_geometry(method.encoder, pixels, recipe.augmentation, recipe.seed)
+                    if last or step % _GEOMETRY_EVERY == 0
+                    else {}
+                )
                 journal.step(Step(step, schedule.steps, epoch, value, lr, *speeds, knn, geometry))
             stopping = _any(fabric, bool(stop))  # what comes later saves after the next step
             if journal and (step % save_every == 0 or last or stopping):
@@ -169,6 +179,7 @@ def _resume(
     saved = checkpoint.load(run, recipe, images, device)
     if saved is None:
         return 0
+    checkpoint.check_teacher(run, saved, method.teacher)
     method.load_state_dict(saved["method"])
     for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(state)
@@ -178,7 +189,8 @@ def _resume(
 def _state(method: AnyMethod, optimizers: Optimizers) -> dict[str, Any]:
     """What `_resume` reads."""
     moments = [optimizer.state_dict() for optimizer in optimizers]
-    return {"method": method.state_dict(), "optimizers": moments}
+    state = {"method": method.state_dict(), "optimizers": moments}
+    return state | {"teacher": checkpoint.named_space(method.teacher)}
 
 
 def _labels(sources: list[Packed]) -> npt.NDArray[np.int64]:

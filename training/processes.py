@@ -12,15 +12,19 @@ from training.precision import Precision
 
 
 def start_processes(precision: Precision) -> Fabric:
-    """One process, or those that `torchrun` has started, each on its device."""
+    """One process, or those that `torchrun` has started, each on its device.
+
+    One that `torchrun` started alone is a group too, with all that a larger one has.
+    """
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    grouped = ranks > 1 or dist.is_torchelastic_launched()
     fabric = Fabric(
         accelerator="auto",
         devices=here,
         num_nodes=ranks // here,
         # A method keeps its queues and banks equal by itself; no need to send them every step.
-        strategy=DDPStrategy(broadcast_buffers=False) if ranks > 1 else "auto",
+        strategy=DDPStrategy(broadcast_buffers=False) if grouped else "auto",
         precision=precision,
     )
     fabric.launch()

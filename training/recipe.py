@@ -133,6 +133,18 @@ def load_recipe(name: str) -> Recipe:
     return recipe.model_copy(update={"name": path.stem.replace("_", "-")})
 
 
+def taught_by(recipe: Recipe, teacher: str) -> Recipe:
+    """The recipe with another teacher.
+
+    Raises:
+        RecipeError: its method has none.
+    """
+    if "teacher" not in type(recipe.method).model_fields:
+        raise RecipeError(f"the recipe {recipe.name} has no teacher: its images alone teach it")
+    method = recipe.method.model_copy(update={"teacher": teacher})
+    return recipe.model_copy(update={"method": method})
+
+
 def _fault(error: ErrorDetails) -> str:
     """One thing that is wrong with a recipe's settings, in a line."""
     *_, setting = ("recipe", *error["loc"])

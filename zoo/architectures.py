@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 Stage = Literal["layer1", "layer2", "layer3", "layer4"]
 
 
+NarrowWidth = Annotated[float, Field(ge=0.25, lt=1, multiple_of=0.25)]
+"""Of a width: a quarter, a half or three quarters. Whole widths stay integers in `model.json`."""
+
+
 class ResNetArchitecture(BaseModel):
     """A residual network; stored in `model.json` and part of the embedding space.
 
@@ -16,6 +20,8 @@ class ResNetArchitecture(BaseModel):
     `cifar` 3x3 stride 1 (SimCLR appendix B.9); `stride2` 3x3 stride 2, for images of about 64 px;
     `stride2-pool` the same and a max-pool, at a quarter of the cost.
 
+    `width`: times 64 channels in the first stage; fractions are for small encoders on CPUs.
+
     `selective_kernels`: two 3x3 kernels mixed by attention in each bottleneck (Li et al. 2019,
     arXiv:1903.06586) and average-pooled shortcuts, as in SimCLR v2 (ratio 1/16).
     """
@@ -24,7 +30,7 @@ class ResNetArchitecture(BaseModel):
 
     family: Literal["resnet"] = "resnet"
     depth: Literal[18, 34, 50, 101, 152] = 18
-    width: Literal[1, 2, 3, 4] = 1
+    width: Literal[1, 2, 3, 4] | NarrowWidth = 1
     stem: Literal["imagenet", "imagenet-same", "deep-same", "cifar", "stride2", "stride2-pool"] = (
         "imagenet"
     )

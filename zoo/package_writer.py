@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.architectures import Architecture, OnnxGraph
-from zoo.card import render_card
+from zoo.card import USAGE, render_card
 from zoo.files import write_whole
 from zoo.graphs.rewrite import INPUT
 from zoo.images import InputBlock
@@ -64,12 +64,13 @@ def new_manifest(
 
 
 def graph_metadata(manifest: Manifest) -> dict[str, str]:
-    """What a graph says of itself; with its input, it can be imported elsewhere."""
+    """What a graph says of itself, so that it can be used and imported elsewhere."""
     return {
         "name": manifest.name,
         "version": manifest.version,
         "space": manifest.space,
         INPUT: manifest.input.model_dump_json(),
+        "usage": USAGE,
     }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from zoo.errors import InstalledError, PackageError, UnknownModelError
-from zoo.files import write_whole
+from zoo.files import full_disk_named, write_whole
 from zoo.manifest import split_reference
 from zoo.package import MANIFEST, Package, read_package
 
@@ -114,9 +114,15 @@ def new_package(name: str, version: str) -> Iterator[Path]:
     Raises:
         InstalledError: that version exists already.
         PackageError: what was made is not that package.
+        NoSpaceError: the disk became full; nothing is left behind.
     """
     check_free(name, version)
     target = zoo_home() / "packages" / name / version
+    with full_disk_named(f"{name}@{version}", zoo_home()):
+        yield from _made(name, version, target)
+
+
+def _made(name: str, version: str, target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
@@ -268,6 +274,10 @@ def _nothing_found(name: str, version: str | None) -> str:
 
 
 def _folders() -> list[Path]:
-    """Folders that hold a manifest; one's own first, so that `max` prefers them."""
-    roots = [zoo_home() / "packages", BUILTIN]
-    return [m.parent for root in roots for m in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}"))]
+    """Folders that hold a manifest, one for a version: one's own before the built-in one."""
+    found: dict[tuple[str, str], Path] = {}
+    for root in (zoo_home() / "packages", BUILTIN):
+        for manifest in sorted(root.glob(f"[!.]*/[!.]*/{MANIFEST}")):
+            folder = manifest.parent
+            found.setdefault((folder.parent.name, folder.name), folder)
+    return list(found.values())

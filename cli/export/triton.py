@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli import complete
-from cli.console import answer, need
+from cli.console import answer, need, tell
 
 
 def triton(
@@ -44,8 +44,8 @@ def triton(
         raise typer.BadParameter("--plans is for --backend tensorrt alone")
     need("triton")
     from export.triton import Serving, write_repository  # noqa: PLC0415
-    from zoo.store import find_package  # noqa: PLC0415
+    from zoo.on_demand import find_or_make  # noqa: PLC0415
 
-    packages = [find_package(model) for model in models]
+    packages = [find_or_make(model, tell) for model in models]
     for written in write_repository(packages, out, Serving(backend, device, precision, plans)):
         answer(f"{out / written}")

@@ -14,7 +14,7 @@ from service.domain.archives import read_archive, to_learn_from
 from service.domain.file_ids import file_id
 from service.domain.labels import Origin, distinct, example
 from service.embedding.embedder import Embedded, Embedder
-from service.embedding.encoders import check_space
+from service.embedding.encoders import check_space, is_version_of
 from service.errors import InvalidInputError, invalid_item
 from service.results import Results
 from service.rules.ids import naming
@@ -176,8 +176,11 @@ def _changed(change: LabelChange, find: Callable[[str], Example], dim: int) -> E
 
 
 def _embedder(state: State, head: Head | None, model: str | None) -> Embedder:
-    """The encoder that is named, else that of the head, else the default one."""
-    if model is None and head is not None:
+    """The encoder that is named, else that of the head, else the default one.
+
+    By its name alone, the head's version is meant.
+    """
+    if head is not None and (model is None or is_version_of(head.model, model)):
         return state.encoders.of_space(head.space, f"the head {head.name!r}")
     return state.encoders.get(model)
 

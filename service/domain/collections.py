@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from service.embedding.encoders import Encoders
+from service.embedding.encoders import Encoders, is_version_of
 from service.errors import ConflictError, InvalidInputError
 from service.rules.ids import naming
 from service.rules.labels import check_label
@@ -32,7 +32,8 @@ def put_collection(
 ) -> tuple[Collection, bool]:
     """Make a collection, or find the one that is there; and whether it is new.
 
-    What is not given is, for a new one, the default model, `nothing` and no declared keys.
+    What is not given is, for a new one, the default model, `nothing` and no declared keys. A model
+    by its name alone is, for one that is there, the version it has.
 
     Raises:
         InvalidInputError: a declared key that cannot be used.
@@ -54,13 +55,15 @@ def put_collection(
         keep=keep or "nothing",
         metadata_schema=metadata_schema or {},
     )
+    means_it = model is None or is_version_of(collection.model, model)
+    wanted = None if means_it else manifest.space
     given = {
-        "model": (collection.space, manifest.space if model else None),
+        "model": (collection.space, wanted),
         "keep": (collection.keep, keep),
         "metadata_schema": (collection.metadata_schema, metadata_schema),
     }
-    for what, (stored, wanted) in given.items():
-        if wanted is not None and wanted != stored:
+    for what, (stored, asked) in given.items():
+        if asked is not None and asked != stored:
             raise ConflictError(
                 f"the collection {name!r} is there with another {what}, which cannot be changed; "
                 "delete it first, or choose another name"

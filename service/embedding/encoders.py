@@ -1,16 +1,18 @@
 """The encoders that are served, and how a request finds the one it names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import structlog
 
 from service.embedding.embedder import Embedder
 from service.errors import NotFoundError, SpaceMismatchError
 from service.settings import FASTEST, Settings
+from zoo.errors import ZooError
+from zoo.on_demand import find_or_make
 from zoo.package import Package
 from zoo.runtimes import Execution, open_runtime
 from zoo.runtimes.bench import fastest
-from zoo.store import builtin_package, find_package
+from zoo.store import find_package
 
 
 class Encoders:
@@ -64,14 +66,35 @@ def check_space(given: str | None, expected: str, owner: str) -> None:
         )
 
 
-def open_encoders(settings: Settings) -> Encoders:
+def is_version_of(model: str, name: str) -> bool:
+    """Whether `model` (`name@version`) is what a caller who gives `name` alone may mean."""
+    return model.partition("@")[0] == name
+
+
+def open_encoders(settings: Settings, in_use: Iterable[str] = ()) -> Encoders:
     """Load the packages that the settings name and prove each on its golden vectors.
 
+    Args:
+        in_use: the models `name@version` of collections and heads. Where the settings name one
+            without a version, it is served too, after the newest: what was made with the version
+            before goes on answering. One that cannot be served is warned of and left out.
+
     Raises:
-        zoo.errors.ZooError: a package is missing, damaged or gives other embeddings.
+        zoo.errors.ZooError: a package that the settings name is missing, damaged or gives other
+            embeddings.
     """
-    packages = [find_package(name) for name in settings.models] or [builtin_package()]
-    return Encoders([_open(package, settings) for package in packages])
+    packages = [find_or_make(name, structlog.get_logger().info) for name in settings.models]
+    embedders = [_open(package, settings) for package in packages]
+    served = {package.manifest.reference for package in packages}
+    for model in in_use:
+        if model not in served and any(is_version_of(model, name) for name in settings.models):
+            try:
+                embedders.append(_open(find_package(model), settings))
+            except ZooError as error:
+                structlog.get_logger().warning(
+                    "collections and heads are not answered", model=model, detail=str(error)
+                )
+    return Encoders(embedders)
 
 
 def _open(package: Package, settings: Settings) -> Embedder:

@@ -209,14 +209,14 @@ class Matches(TypedDict):
     matches: list[Match]
 
 
-_SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
+_SPACE = "ca564b3bde005012cfad76d0de24686d91919ce739ec05c262bc4286d6e7b987"
 _MOMENT = "2026-01-31T09:30:00.000000+00:00"
 _METADATA = {"site": "north", "year": 2021}
 _COLLECTION = {
     "name": "photos",
-    "model": "simclr-r18-small@2",
+    "model": "efficientnet-lite0@1",
     "space": _SPACE,
-    "dim": 512,
+    "dim": 1280,
     "keep": "thumbnail",
     "metadata_schema": {"site": "string", "year": "integer"},
     "count": 1200,

@@ -68,8 +68,8 @@ REQUEST_EXAMPLES: dict[str, Any] = {
 ANSWER_EXAMPLES: dict[str, Any] = {
     "one of two images is damaged": {
         "object": "list",
-        "model": "simclr-r18-small@2",
-        "space": "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818",
+        "model": "efficientnet-lite0@1",
+        "space": "ca564b3bde005012cfad76d0de24686d91919ce739ec05c262bc4286d6e7b987",
         "variant": "onnxruntime-fp32",
         "data": [
             {"object": "embedding", "index": 0, "embedding": [0.0123, -0.0456, 0.0789]},

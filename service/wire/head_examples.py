@@ -4,7 +4,7 @@ from typing import Any
 
 from service.wire.problems import EXAMPLE_ITEM_PROBLEM
 
-_SPACE = "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818"
+_SPACE = "ca564b3bde005012cfad76d0de24686d91919ce739ec05c262bc4286d6e7b987"
 
 HEAD_EXAMPLES: dict[str, Any] = {
     "labelled items of a collection": {"collection": "photos"},
@@ -51,9 +51,9 @@ _HEAD: dict[str, Any] = {
     "head": "clothes",
     "live": 1,
     "last": 1,
-    "model": "simclr-r18-small@2",
+    "model": "efficientnet-lite0@1",
     "space": _SPACE,
-    "dim": 512,
+    "dim": 1280,
     "labels": 10,
     "created_at": "2026-01-31T12:00:00Z",
     "updated_at": "2026-01-31T12:00:00Z",
@@ -62,7 +62,7 @@ _VERSION: dict[str, Any] = {
     "head": "clothes",
     "version": 1,
     "live": 1,
-    "model": "simclr-r18-small@2",
+    "model": "efficientnet-lite0@1",
     "space": _SPACE,
     "classes": _CLASSES,
     "report": _REPORT,

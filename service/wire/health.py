@@ -18,4 +18,4 @@ class Ready(TypedDict):
     models: list[str]
 
 
-READY_ANSWER: dict[str, Any] = {"ready": {"status": "ready", "models": ["simclr-r18-small@2"]}}
+READY_ANSWER: dict[str, Any] = {"ready": {"status": "ready", "models": ["efficientnet-lite0@1"]}}

@@ -55,21 +55,21 @@ class Models(TypedDict):
 
 _MODEL: dict[str, Any] = {
     "object": "model",
-    "id": "simclr-r18-small@2",
-    "name": "simclr-r18-small",
+    "id": "efficientnet-lite0@1",
+    "name": "efficientnet-lite0",
     "version": "1",
     "owned_by": "encoder-zoo",
-    "method": "simclr",
-    "dim": 512,
-    "space": "d896d456fe9479987719b8dcfb0655ab660c3fbebff7c500c369c25a949d5818",
+    "method": "supervised",
+    "dim": 1280,
+    "space": "ca564b3bde005012cfad76d0de24686d91919ce739ec05c262bc4286d6e7b987",
     "variant": "onnxruntime-fp32",
     "default": True,
     "input": {
-        "size": 64,
-        "crop": 1.0,
+        "size": 224,
+        "crop": 0.875,
         "interpolation": "bicubic",
-        "mean": [0.0, 0.0, 0.0],
-        "std": [1.0, 1.0, 1.0],
+        "mean": [0.4980392156862745, 0.4980392156862745, 0.4980392156862745],
+        "std": [0.5019607843137255, 0.5019607843137255, 0.5019607843137255],
     },
     "limits": {
         "max_batch": 32,
@@ -80,5 +80,5 @@ _MODEL: dict[str, Any] = {
     },
     "queue": {"admitted": 3, "waiting": 1},
 }
-MODEL_ANSWER: dict[str, Any] = {"the built-in model": _MODEL}
+MODEL_ANSWER: dict[str, Any] = {"the default model": _MODEL}
 MODELS_ANSWER: dict[str, Any] = {"one model": {"object": "list", "data": [_MODEL]}}

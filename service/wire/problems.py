@@ -34,7 +34,7 @@ class FailedItem(TypedDict):
             "type": "urn:encoder-zoo:problem:not-found",
             "title": "Not found",
             "status": 404,
-            "detail": "no model 'clip' is served here; there is simclr-r18-small@2",
+            "detail": "no model 'clip' is served here; there is efficientnet-lite0@1",
             "instance": "/v1/embeddings",
         }
     }

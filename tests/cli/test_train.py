@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import read_until, started, zoo
+from tests.cli.command import invoke, read_until, started, zoo
 
 RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 
@@ -74,3 +74,43 @@ def test_train_refuses_before_it_works(photos, tmp_path):
         "train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1, WORLD_SIZE="3"
     )
     assert "a batch of 256 images cannot be shared equally by 3 processes" in shared.stderr
+
+
+STUDENT = """
+from training.augment import Augmentation
+from training.methods.distil import DistilSettings
+from training.recipe import Recipe
+from zoo.architectures import ResNetArchitecture
+
+recipe = Recipe(
+    method=DistilSettings(),
+    architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
+    augmentation=Augmentation(size=16),
+    stored_side=16,
+    batch=4,
+    epochs=2,
+)
+"""
+
+
+@needs_training
+def test_any_installed_model_teaches(photos, tmp_path, make_package):
+    make_package("tiny")
+    recipe, run = tmp_path / "mine.py", tmp_path / "run"
+    recipe.write_text(STUDENT)
+    command = ("train", recipe, "--data", photos, "--out", run)
+    missing = invoke(*command, "--teacher", "efficientnet-lite0", code=1)[1]
+    assert "`zoo pull efficientnet-lite0` installs it" in missing
+    assert len(missing.splitlines()) == 1
+    assert "photos: " not in missing, "no image is decoded for it"
+    said = invoke(*command, "--teacher", "tiny")[1]
+    assert "the teacher has seen 5 of 5 images" in said
+    assert "zoo export run" in said
+    assert json.loads((run / "run.json").read_text())["teacher"]["name"] == "tiny@1"
+
+
+@needs_training
+def test_a_recipe_without_a_teacher_takes_none(photos, tmp_path):
+    command = ("train", "simclr-r18-small-cpu", "--data", photos, "--out", tmp_path / "run")
+    said = invoke(*command, "--teacher", "tiny", code=1)[1]
+    assert "the recipe simclr-r18-small-cpu has no teacher" in said

@@ -57,6 +57,7 @@ def test_photos_that_are_nearly_those_of_the_evaluation_are_left_out(
             tar.add(smaller, f"kind/{number}.jpg")
     command = ("whiten", "tiny", "--data", generic, "--dim", 4, "--exclude-near", archive)
     found = re.search(r"(\d+) images, (\d+) near-duplicates left out", invoke(*command)[1])
+    assert found is not None
     kept, near = map(int, found.groups())
     assert kept + near == 30
     assert 2 <= near <= 8  # pieces of one photo overlap

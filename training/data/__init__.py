@@ -2,7 +2,7 @@
 
 from training.data import torchvision_sets  # noqa: F401 - registers itself
 from training.data.feed import Feed
-from training.data.leave_out import leave_out_near
-from training.data.packed import Packed, pack
+from training.data.near_duplicates import leave_out_near
+from training.data.packed import Packed, alone, pack
 
-__all__ = ["Feed", "Packed", "leave_out_near", "pack"]
+__all__ = ["Feed", "Packed", "alone", "leave_out_near", "pack"]

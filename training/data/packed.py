@@ -76,7 +76,7 @@ def pack(
     entries = list_entries(source, split)
     folder = cache / f"{source_name(source)}-{side}px-{source_digest(source, entries)[:16]}"
     if not (folder / "index.json").is_file():
-        with _alone(cache):
+        with alone(cache):
             if not (folder / "index.json").is_file():  # else another process has just written it
                 _write(source, entries, folder, side, progress)
     index = json.loads((folder / "index.json").read_text())
@@ -89,15 +89,15 @@ def pack(
 
 
 @contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """One process packs at a time: those that `torchrun` starts all ask for the same source."""
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = os.open(cache, os.O_RDONLY)
+def alone(folder: Path) -> Iterator[None]:
+    """One process works in the folder at a time: all that `torchrun` starts want the same file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def _write(

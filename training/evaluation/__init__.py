@@ -5,7 +5,7 @@ from training.evaluation.evaluate import PROTOCOLS, check_protocol, evaluate
 from training.evaluation.features import EvaluatedModel, Features, embed_source
 from training.evaluation.models import embedder_of
 from training.evaluation.results import Accuracy, Difference, Evaluation
-from training.evaluation.sets import LabelledSet, Subset, read_sets
+from training.evaluation.sets import LabelledSet, read_sets
 from training.evaluation.tables import markdown
 from training.evaluation.task import Options
 
@@ -18,7 +18,6 @@ __all__ = [
     "Features",
     "LabelledSet",
     "Options",
-    "Subset",
     "baselines_of",
     "check_protocol",
     "embed_source",

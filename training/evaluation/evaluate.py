@@ -19,6 +19,7 @@ from training.evaluation.frozen import (
     measure_linear_sgd,
     measure_transfer,
 )
+from training.evaluation.overlap import marked
 from training.evaluation.probe import check_probe, measure_probe
 from training.evaluation.results import Accuracy, Difference, Evaluation
 from training.evaluation.sets import LabelledSet
@@ -61,7 +62,7 @@ def evaluate(
     test split; few-label draws its labels from the images of the subset and is tested on the rest
     of them; transfer halves a set that has no splits. In few-label, the first embedder is compared
     with each of the others (the baselines), draw by draw. Whether everything can be done is found
-    out before anything is.
+    out before anything is. Figures on photos that an encoder was trained on are marked.
 
     Raises:
         DataError: a subset, split or label that the data do not have, or too few images.
@@ -80,7 +81,7 @@ def evaluate(
                 PROTOCOLS[protocol].check(task)
         for protocol in protocols:
             for task in tasks:
-                found += PROTOCOLS[protocol].measure(task)
+                found += marked(PROTOCOLS[protocol].measure(task), task)
     return Evaluation(
         accuracies=tuple(f for f in found if isinstance(f, Accuracy)),
         differences=tuple(f for f in found if isinstance(f, Difference)),

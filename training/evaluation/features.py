@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,9 @@ from sources import DataError, Entry, read_files, source_digest, source_name
 from zoo.arrays import Pixels, Vectors
 from zoo.encoders import Run
 from zoo.files import whole_file
-from zoo.images import ImageError, InputBlock, read_square
+from zoo.images import ImageError, InputBlock
 from zoo.package import Package
+from zoo.squares import read_squares
 
 StageProgress = Callable[[str, int, int], None]
 """Called with the name of the stage, how much of it is done, and of how much."""
@@ -120,7 +119,7 @@ def _embed_all(
     chunks: list[Vectors] = []
     unreadable: dict[str, str] = {}
     done = 0
-    for batch in _squares(source, entries, embedder.block):
+    for batch in read_squares(read_files(source, entries), embedder.block, _BATCH):
         good = [(row, square) for row, square in batch if not isinstance(square, ImageError)]
         unreadable |= {entries[r].path: str(e) for r, e in batch if isinstance(e, ImageError)}
         if good:
@@ -138,24 +137,6 @@ def _embed_all(
         raise DataError(f"{source}: none of its {len(entries)} images can be read")
     order = np.argsort(rows)
     return np.array(rows, np.int64)[order], np.concatenate(chunks)[order], unreadable
-
-
-def _squares(
-    source: Path, entries: list[Entry], block: InputBlock
-) -> Iterator[list[tuple[int, Pixels | ImageError]]]:
-    """Batches of (row, square or why there is none), decoded in threads."""
-
-    def read(item: tuple[int, bytes]) -> tuple[int, Pixels | ImageError]:
-        row, data = item
-        try:
-            return row, read_square(data, block)
-        except ImageError as error:
-            return row, error
-
-    files = read_files(source, entries)
-    with ThreadPoolExecutor() as pool:
-        while chunk := list(islice(files, _BATCH)):
-            yield list(pool.map(read, chunk))
 
 
 def _save(

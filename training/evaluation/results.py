@@ -59,6 +59,8 @@ class Evaluation(BaseModel):
         note = f"{found.classes} classes, {found.images:,} images tested, seed {self.seed}"
         if found.protocol.startswith("few-label"):
             note += f", {self.draws} draws"
+        if found.note:
+            note += f"; {found.note}"
         return Metric(
             protocol=found.protocol,
             data=found.data,

@@ -1,35 +1,12 @@
 """Labelled sets: a folder or tar, or a part of one, and how its images are divided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from sources import DataError, Entry, list_entries, source_name
-
-
-@dataclass(frozen=True)
-class Subset:
-    """The images of a source under the folder `prefix` ("" for all), of one split or of all."""
-
-    prefix: str = ""
-    split: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> "Subset":
-        """`folder`, `folder:split` or `:split`."""
-        prefix, _, split = text.partition(":")
-        return cls(prefix.strip("/"), split or None)
-
-    def select(self, entries: list[Entry]) -> list[Entry]:
-        """The entries that belong to it."""
-        inside = f"{self.prefix}/" if self.prefix else ""
-        return [
-            entry
-            for entry in entries
-            if entry.path.startswith(inside) and self.split in (None, entry.split)
-        ]
+from sources import DataError, Entry, Subset, list_entries, source_name
 
 
 @dataclass(frozen=True)
@@ -47,7 +24,7 @@ class LabelledSet:
 
     source: Path
     entries: list[Entry]
-    subset: Subset = Subset()
+    subset: Subset = field(default_factory=Subset)
 
     @property
     def name(self) -> str:
@@ -116,16 +93,7 @@ class LabelledSet:
         )
 
     def _labelled(self, subset: Subset) -> list[Entry]:
-        chosen = subset.select(self.entries)
-        if not chosen:
-            folders = sorted({e.path.split("/")[0] for e in self.entries if "/" in e.path})
-            splits = sorted({e.split for e in Subset(subset.prefix).select(self.entries)})
-            wanted = f"under {subset.prefix!r}" if subset.prefix else ""
-            wanted += f" of split {subset.split!r}" if subset.split else ""
-            raise DataError(
-                f"{self.source}: no images {wanted.strip()}; "
-                + (f"its splits are {splits}" if splits else f"its folders are {folders}")
-            )
+        chosen = subset.found(self.source, self.entries)
         for entry in chosen:
             if not entry.label:
                 raise DataError(

@@ -1,8 +1,9 @@
 """The contract between a method and the training loop."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -10,9 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
 from training.augment import Augmentation
+from training.data import Packed
 from training.optimizers import build_optimizer
 from zoo.architectures import Architecture
 from zoo.encoders import Encoder
+from zoo.package import Package
+from zoo.progress import Progress
 
 if TYPE_CHECKING:  # a recipe holds the settings of a method
     from training.recipe import Recipe
@@ -80,6 +84,8 @@ class Method(nn.Module, ABC, Generic[Views, Outputs]):
     """Whether `before_epoch` is given the features of all images."""
     shares_statistics: ClassVar[bool] = True
     """Whether batch normalisation is over the images of all GPUs, or of each on its own."""
+    teacher: Package | None = None
+    """The package that the encoder learns from; its terms become those of what is exported."""
 
     @abstractmethod
     def views(self, batch: Batch) -> Views:
@@ -98,6 +104,17 @@ class Method(nn.Module, ABC, Generic[Views, Outputs]):
 
         Where training is distributed, the mean over processes, and that of their gradients, are
         those of the loss over the outputs of all.
+        """
+
+    def before_run(
+        self, run: Path, sources: Sequence[Packed], progress: Progress | None = None
+    ) -> None:
+        """Called in every process before its first step, of a new run and of a resumed one.
+
+        Args:
+            run: its folder, for what takes long to find out and is the same every time.
+            sources: all images, in the order of their index.
+            progress: told how many of them are done.
         """
 
     def before_epoch(self, epoch: int, features: Tensor | None) -> None:

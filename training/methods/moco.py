@@ -93,7 +93,7 @@ class MoCo(Method[Tensors, Tensors]):
         """`queries` and `keys` (n, dim), unit length; keys carry no gradient."""
         queries = self._in_groups(views["queries"], self.encoder, self.head)
         with torch.no_grad():
-            order = torch.randperm(len(queries), device=queries.device)
+            order = torch.randperm(len(queries)).to(queries.device)  # one order on all devices
             shuffled = self._in_groups(views["keys"][order], self.key_encoder, self.key_head)
             keys = shuffled[order.argsort()]
         return {"queries": queries, "keys": keys}

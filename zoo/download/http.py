@@ -22,6 +22,9 @@ from zoo.errors import DownloadError
 STALL = 30.0
 """Seconds without a byte after which a transfer is broken off and continued anew."""
 
+CONNECT, ANSWER = 5.0, 8.0
+"""Seconds for a connection, TLS included, and from then to the first line of an answer."""
+
 REDIRECTS = {"huggingface.co": (".huggingface.co", ".hf.co")}
 """Hosts that hand downloads to others of their own, by the ends of their names.
 
@@ -41,7 +44,8 @@ def open_client(offline: bool = False) -> httpx.Client:
         "Accept-Encoding": "identity",  # ranges and digests are of the file itself
     }
     transport = _Offline() if offline else None
-    return httpx.Client(headers=headers, timeout=httpx.Timeout(STALL), transport=transport)
+    timeout = httpx.Timeout(STALL, connect=CONNECT)
+    return httpx.Client(headers=headers, timeout=timeout, transport=transport)
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,7 @@ class HttpFile:
         """The answer at the end of the redirects, and the claims made on the way."""
         url, claims = httpx.URL(self.url), list[Claim]()
         for _ in range(_HOPS):
-            request = self.client.build_request("GET", url, headers=asked | _authorization(url))
-            try:
-                response = self.client.send(request, stream=True)
-            except httpx.TransportError as error:
-                raise _unreachable(url, error) from error
+            response = self._ask(url, asked | _authorization(url))
             try:
                 claims += header_claims(response.headers)
                 if not response.has_redirect_location:
@@ -83,6 +83,19 @@ class HttpFile:
             finally:
                 response.close()
         raise DownloadError(f"{self.address}: redirected more than {_HOPS} times")
+
+    def _ask(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+        """The beginning of an answer; its content may take longer than the wait for it."""
+        timeouts = {"connect": CONNECT, "read": min(ANSWER, STALL), "write": STALL, "pool": STALL}
+        request = self.client.build_request(
+            "GET", url, headers=headers, extensions={"timeout": timeouts}
+        )
+        try:
+            response = self.client.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise _unreachable(url, error, answered=False) from error
+        timeouts["read"] = STALL  # the connection looks it up at every read
+        return response
 
     def _answer(
         self, response: httpx.Response, claims: list[Claim], offset: int, validator: str | None
@@ -191,16 +204,19 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     try:
         yield from response.iter_raw()
     except httpx.TransportError as error:
-        raise _unreachable(response.request.url, error) from error
+        raise _unreachable(response.request.url, error, answered=True) from error
 
 
-def _unreachable(url: httpx.URL, error: httpx.TransportError) -> DownloadError:
+def _unreachable(url: httpx.URL, error: httpx.TransportError, answered: bool) -> DownloadError:
     message = f"{shown(url)}: {str(error) or type(error).__name__}"
-    if isinstance(error, httpx.TimeoutException):
-        message = f"{shown(url)}: no byte for {STALL:g} s"
+    if isinstance(error, httpx.ConnectTimeout):
+        message = f"{shown(url)}: no connection within {CONNECT:g} s"
+    elif isinstance(error, httpx.TimeoutException):
+        waited = STALL if answered else min(ANSWER, STALL)
+        message = f"{shown(url)}: no byte for {waited:g} s"
     if isinstance(error, httpx.UnsupportedProtocol) or "CERTIFICATE_VERIFY" in str(error):
         return DownloadError(message)
-    return TransientError(message)
+    return TransientError(message, silent=not answered)
 
 
 def _number(text: str | None) -> int | None:

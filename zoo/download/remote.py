@@ -73,11 +73,14 @@ class TransientError(DownloadError):
     """What may go better the next time.
 
     `retry_after` (seconds) is what the server asked for. `stale`: what is here of the file cannot
-    be continued. `progressed`: some of the file arrived in this attempt.
+    be continued. `silent`: nobody answered. `progressed`: some of the file arrived in this attempt.
     """
 
-    def __init__(self, message: str, retry_after: float = 0, stale: bool = False) -> None:
+    def __init__(
+        self, message: str, retry_after: float = 0, stale: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(message)
+        self.silent = silent
         self.retry_after = retry_after
         self.stale = stale
         self.progressed = False

@@ -18,6 +18,9 @@ from zoo.errors import DownloadError, NoSpaceError
 TRIES = 7
 """Attempts in a row in which nothing arrives, before it is given up."""
 
+SILENT_TRIES = 2
+"""The same where nobody ever answered: there is no network, or no such host, and time is wasted."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts: doubled each time, half of it by chance."""
 
@@ -26,12 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to fetch: its name here, where it is, and what is known of it beforehand."""
+    """A file to fetch: its name here, where it is, and what is known of it beforehand.
+
+    copies: times its size for which the disk must have room, with what is made of it.
+    """
 
     name: str
     remote: Remote
     claims: tuple[Claim, ...] = ()
     size: int | None = None
+    copies: int = 1
 
 
 def fetch(wanted: Wanted, folder: Path, progress: TransferProgress) -> str:
@@ -97,14 +104,16 @@ def retrying(attempt: Callable[[], T], progress: TransferProgress) -> T:
     Raises:
         DownloadError: it will not succeed, or did not for `TRIES` times in a row.
     """
-    failures = 0
+    failures, heard = 0, False
     while True:
         try:
             return attempt()
         except TransientError as error:
             failures = 1 if error.progressed else failures + 1
-            if failures >= TRIES:
-                raise DownloadError(f"{error}; given up after {TRIES} attempts") from error
+            heard = heard or error.progressed or not error.silent
+            tries = TRIES if heard else SILENT_TRIES
+            if failures >= tries:
+                raise DownloadError(f"{error}; given up after {tries} attempts") from error
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
             pause = max(pause * random.uniform(0.5, 1), error.retry_after)  # noqa: S311
             progress.note(f"{error}; trying again in {pause:.1f} s")
@@ -150,7 +159,7 @@ def _receive(wanted: Wanted, part: Part, progress: TransferProgress) -> None:
         if not (complete and answer.validator == part.validator and total == part.total):
             if answer.offset == 0:
                 part.restart(answer.validator, total)
-            check_space(part.folder, (total or 0) - part.offset, wanted.name)
+            check_space(part.folder, wanted.copies * (total or 0) - part.offset, wanted.name)
             part.hash_with(claim.algorithm for claim in claims)
             for chunk in answer.chunks:
                 part.write(chunk)

@@ -30,7 +30,7 @@ class ResNet(nn.Module):
     def __init__(self, architecture: ResNetArchitecture) -> None:
         super().__init__()
         block = _block(architecture)
-        channels = 64 * architecture.width
+        channels = int(64 * architecture.width)
         self.architecture = architecture
         self.conv1, self.maxpool = _stem(architecture.stem, channels)
         self.bn1 = nn.BatchNorm2d(channels)

@@ -1,6 +1,6 @@
 """Any ONNX image encoder -> a package: proven against the file as it came, without PyTorch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ import onnx
 
 from zoo.architectures import OnnxGraph
 from zoo.arrays import Pixels, Vectors
+from zoo.download import check_space
 from zoo.errors import ImportRefusedError
 from zoo.graphs.digest import graph_digest
 from zoo.graphs.rewrite import write_graph
@@ -27,7 +28,7 @@ from zoo.package import Package, file_digest
 from zoo.package_writer import About, attest, graph_metadata, new_manifest
 from zoo.runtimes.golden import Golden, agreement, write_golden
 from zoo.runtimes.onnx import check_installed
-from zoo.store import check_free, find_package, new_package
+from zoo.store import check_free, find_package, new_package, zoo_home
 
 __all__ = ["Origin", "Range", "Said", "import_onnx"]
 
@@ -37,7 +38,10 @@ _SAME = 1 - 1e-5
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an encoder comes from, and what may be done with it; texts for manifest and card."""
+    """Where an encoder comes from, and what may be done with it; texts for manifest and card.
+
+    files: what it was made of, where that is more than the ONNX file.
+    """
 
     method: str = "imported"
     trained_on: str = "unstated"
@@ -45,25 +49,35 @@ class Origin:
     code_licence: str = "unstated"
     weights_licence: str = "unstated"
     citation: str = "unstated"
+    files: tuple[Source, ...] = ()
 
 
-def import_onnx(path: Path, name: str, version: str, said: Said, origin: Origin) -> Package:
-    """Make a package of an ONNX file, prove it against the file, and install it.
+Embed = Callable[[Pixels, Rule], Vectors]
+"""uint8 (n, size, size, 3) by a rule -> (n, dim), not of unit length."""
+
+
+def import_onnx(
+    path: Path, name: str, version: str, said: Said, origin: Origin, embed: Embed | None = None
+) -> Package:
+    """Make a package of an ONNX file, prove it, and install it.
 
     Args:
         said: what the file does not say, or says wrongly.
+        embed: what it is compared with; without it, the file as it came, in ONNX Runtime.
 
     Raises:
         ImportRefusedError: it is no image encoder, or what it takes is not known.
         PackageError: that version is installed already, or the name cannot be one.
         RuntimeUnavailableError: there is no ONNX Runtime.
-        OSError: a disk is full, or the file cannot be read.
+        NoSpaceError: a disk has no room.
+        OSError: the file cannot be read.
     """
     check_installed()
     check_free(name, version)
+    check_space(zoo_home(), path.stat().st_size, f"{name}@{version}")
     model = read_onnx(path)
     with _naming(path):
-        imported = _understand(model, path, said)
+        imported = _understand(model, path, said, embed)
         about = About(name, version, origin.method, _provenance(path, origin))
         with new_package(name, version) as folder:
             _write(folder, about, model, imported, path.parent)
@@ -81,7 +95,7 @@ class _Imported:
     golden: Golden
 
 
-def _understand(model: onnx.ModelProto, path: Path, said: Said) -> _Imported:
+def _understand(model: onnx.ModelProto, path: Path, said: Said, embed: Embed | None) -> _Imported:
     """Read, ask and run; `model` is pruned to the chosen output."""
     graph = OnnxGraph(kind="onnx", graph=graph_digest(model))
     found = find_preprocessing(path, {entry.key: entry.value for entry in model.metadata_props})
@@ -103,10 +117,10 @@ def _understand(model: onnx.ModelProto, path: Path, said: Said) -> _Imported:
         first=pool == "cls",
     )
 
-    def embed(images: Pixels, rule: Rule = rule) -> Vectors:
+    def as_it_came(images: Pixels, rule: Rule) -> Vectors:
         return rows_of(reference.run(images, rule.block), ends)
 
-    golden = golden_of(images, rule, embed)
+    golden = golden_of(images, rule, embed or as_it_came)
     return _Imported(graph, OutputLayer(output=output, pool=pool), rule, ends, golden)
 
 
@@ -149,11 +163,12 @@ def _write_graph(
 
 
 def _provenance(path: Path, origin: Origin) -> Provenance:
+    file = Source(name=path.name, terms=origin.weights_licence, sha256=file_digest(path))
     return Provenance(
         created=datetime.now(UTC).date(),
         sources=(
             Source(name=origin.trained_on, terms=origin.terms),
-            Source(name=path.name, terms=origin.weights_licence, sha256=file_digest(path)),
+            *(origin.files or [file]),
         ),
         code_licence=origin.code_licence,
         weights_licence=origin.weights_licence,

@@ -1,6 +1,9 @@
 """An ONNX file that someone else made -> the model in it, or one line that says what it is."""
 
+import codecs
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -30,6 +33,34 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             missing or cut short, are text, or hold a NaN; or it is of before opset 7.
         OSError: it cannot be read.
     """
+    model = _parse(path)
+    for tensor in tensors(model):
+        with _naming(path, tensor):
+            _check_tensor(tensor, path.parent)
+    initializers = (t for t in model.graph.initializer if math.prod(t.dims) <= INLINE)
+    attributes = chain.from_iterable(map(tensors, model.graph.node))
+    for tensor in chain(initializers, attributes):
+        if uses_external_data(tensor):
+            load_external_data_for_tensor(tensor, str(path.parent))
+    return model
+
+
+def external_files(path: Path) -> list[str]:
+    """The files that the weights of an ONNX file lie in, from its folder; they need not be there.
+
+    Raises:
+        ImportRefusedError: it is no ONNX file, or one of them is outside of its folder.
+        OSError: it cannot be read.
+    """
+    found = dict[str, None]()
+    for tensor in tensors(_parse(path)):
+        if uses_external_data(tensor):
+            with _naming(path, tensor):
+                found[str(_place(tensor))] = None
+    return list(found)
+
+
+def _parse(path: Path) -> onnx.ModelProto:
     content = path.read_bytes()
     if reason := _not_onnx(content):
         raise ImportRefusedError(f"{path}: {reason}")
@@ -46,21 +77,11 @@ def read_onnx(path: Path) -> onnx.ModelProto:
             f"{path}: written in opset {opset(model)}, and runtimes read from {_LEAST_OPSET} on: "
             "convert it with onnx.version_converter"
         )
-    for tensor in tensors(model):
-        try:
-            _check_tensor(tensor, path.parent)
-        except ValueError as error:
-            raise ImportRefusedError(f"{path}: the tensor {tensor.name!r} {error}") from None
-    initializers = (t for t in model.graph.initializer if math.prod(t.dims) <= INLINE)
-    attributes = chain.from_iterable(map(tensors, model.graph.node))
-    for tensor in chain(initializers, attributes):
-        if uses_external_data(tensor):
-            load_external_data_for_tensor(tensor, str(path.parent))
     return model
 
 
 def _not_onnx(content: bytes) -> str | None:
-    start = content[:512].lstrip().lower()
+    start = content[:512].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if not content:
         return "empty (0 bytes): download it again"
     if content.startswith(_LFS):
@@ -72,6 +93,10 @@ def _not_onnx(content: bytes) -> str | None:
         return "a web page and not an ONNX file: its server may want a login"
     if start.startswith((b"{", b"[")):
         return "JSON and not an ONNX file"
+    if content.startswith(b"PK\x03\x04"):
+        return "a zip, as PyTorch writes checkpoints, and not an ONNX file: export it to ONNX"
+    if content[8:10] == b'{"':
+        return "weights as safetensors, and not an ONNX file: export it to ONNX"
     return None
 
 
@@ -85,15 +110,20 @@ def _check_tensor(tensor: TensorProto, folder: Path) -> None:
         raise ValueError("holds a NaN: the file is damaged, or its training diverged")
 
 
+def _place(tensor: TensorProto) -> PurePosixPath:
+    location = ExternalDataInfo(tensor).location
+    place = PurePosixPath(location)
+    if place.is_absolute() or ".." in place.parts or "\\" in location or not place.parts:
+        raise ValueError(
+            f"lies in {location!r}, outside of the file's folder, where nothing is read"
+        )
+    return place
+
+
 def _check_external(tensor: TensorProto, folder: Path) -> None:
     info = ExternalDataInfo(tensor)
-    place = PurePosixPath(info.location)
-    if place.is_absolute() or ".." in place.parts or "\\" in info.location or not place.parts:
-        raise ValueError(
-            f"lies in {info.location!r}, outside of the file's folder, where nothing is read"
-        )
     path = folder
-    for part in place.parts:
+    for part in _place(tensor).parts:
         path /= part
         if path.is_symlink():
             raise ValueError(
@@ -108,3 +138,12 @@ def _check_external(tensor: TensorProto, folder: Path) -> None:
             f"lies in {info.location!r}, which is cut short: it has {path.stat().st_size} bytes, "
             f"and {end} are needed"
         )
+
+
+@contextmanager
+def _naming(path: Path, tensor: TensorProto) -> Iterator[None]:
+    """Let what is wrong with a tensor name it and its file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ImportRefusedError(f"{path}: the tensor {tensor.name!r} {error}") from None

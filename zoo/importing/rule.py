@@ -33,6 +33,7 @@ class Said:
 
     range: what the graph takes, before `mean` is subtracted and it is divided by `std`.
     crop: side of the centre square, as a share of the short side.
+    squash: it is a share of both sides, squeezed into a square.
     """
 
     size: int | None = None
@@ -44,6 +45,7 @@ class Said:
     pool: Pool | None = None
     crop: float | None = None
     resize: int | None = None
+    squash: bool | None = None
     interpolation: Literal["bilinear", "bicubic"] | None = None
 
 
@@ -92,6 +94,7 @@ def settle(model: onnx.ModelProto, said: Said, found: Found, missing: list[str])
             {
                 "size": size,
                 "crop": crop,
+                "squash": _squash(said, found),
                 "interpolation": interpolation or "bicubic",
                 "mean": mean,
                 "std": std,
@@ -192,6 +195,12 @@ def _crop(said: Said, found: Found, size: int | None, missing: list[str]) -> flo
             "where a photo is no square"
         )
     return found.crop or 1.0
+
+
+def _squash(said: Said, found: Found) -> bool:
+    if said.squash is None and (said.crop, said.resize) == (None, None):
+        return found.squash
+    return bool(said.squash)
 
 
 def _normalisation(

@@ -1,7 +1,7 @@
 """Places that finished packages are pushed to and pulled from; see `zoo.registry.index`."""
 
 from zoo.registry.places import HttpPlace, Place, StoredPlace, open_place
-from zoo.registry.pull import Demands, pull_package
+from zoo.registry.pull import Demands, plan_package, pull_package
 from zoo.registry.push import push_package
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Place",
     "StoredPlace",
     "open_place",
+    "plan_package",
     "pull_package",
     "push_package",
 ]

@@ -1,7 +1,6 @@
 """A finished package out of a registry; needs no PyTorch."""
 
 import hashlib
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,16 @@ from minisign import PublicKey
 
 from zoo.download import (
     Claim,
+    Plan,
+    Planned,
+    Remote,
     TransferProgress,
     Wanted,
     check_space,
     discard,
     fetch,
     first_use,
+    plan,
     private_folder,
     read_small,
 )
@@ -41,20 +44,6 @@ class Demands:
     trusted: Sequence[PublicKey] = ()
 
 
-def parse_digest(text: str) -> str:
-    """`sha256:` and 64 hexadecimal digits, or these alone -> the digits.
-
-    Raises:
-        PackageError: the text is something else.
-    """
-    digits = text.removeprefix("sha256:")
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise PackageError(
-            f"{text!r} is not a digest: give sha256: and 64 hexadecimal digits, in lower case"
-        )
-    return digits
-
-
 def pull_package(
     place: Place, reference: str, demands: Demands, progress: TransferProgress
 ) -> tuple[Package, bool]:
@@ -70,27 +59,17 @@ def pull_package(
         UnknownModelError: the registry has none of that name or version.
         DownloadError, PackageError, SignatureError, GoldenMismatchError: it is not installed.
     """
-    try:
-        name, wanted = split_reference(reference)
-    except ValueError as error:
-        raise UnknownModelError(str(error)) from None
+    name, wanted = _split(reference)
     version, listed = _resolve(place, name, wanted, progress)
     reference, base = f"{name}@{version}", f"{name}/{version}"
     remote = place.file(f"{base}/{MANIFEST}")
-    content = read_small(remote, MANIFEST_LIMIT, progress)
-    digest = hashlib.sha256(content).hexdigest()
-    claims = [Claim("sha256", listed.digest, "the registry's index")]
-    if demands.digest:
-        claims.insert(0, Claim("sha256", demands.digest, "--digest"))
-    check_claims(remote.address, (*claims, *first_use.held(remote.address)), {"sha256": digest})
+    content, digest = _read_manifest(remote, listed, demands, progress)
     signature = _signature(place, base, listed, progress)
     check_signature(reference, content, signature, demands.trusted)
     first_use.hold(remote.address, digest)
     if installed := _installed(name, version, digest):
         return installed, False
-    manifest = parse_manifest(content, remote.address)
-    if manifest.reference != reference:
-        raise PackageError(f"{remote.address}: it is the manifest of {manifest.reference}")
+    manifest = _parsed(content, remote, reference)
     with private_folder(f"{reference}-{digest[:8]}") as folder:
         _fetch_files(place, base, manifest, folder, progress)
         try:
@@ -99,6 +78,51 @@ def pull_package(
             return _installed(name, version, digest) or find_package(reference), False
         finally:
             discard(folder)
+
+
+def plan_package(
+    place: Place, reference: str, demands: Demands, progress: TransferProgress
+) -> Plan:
+    """What `pull_package` would fetch: its index and manifest are read, nothing is written.
+
+    Raises:
+        UnknownModelError, DownloadError, PackageError: as `pull_package`.
+    """
+    name, wanted = _split(reference)
+    version, listed = _resolve(place, name, wanted, progress)
+    reference, base = f"{name}@{version}", f"{name}/{version}"
+    remote = place.file(f"{base}/{MANIFEST}")
+    content, _ = _read_manifest(remote, listed, demands, progress)
+    files = _parsed(content, remote, reference).files
+    planned = [Planned(place.file(f"{base}/{n}").address, file.bytes) for n, file in files.items()]
+    return plan(reference, planned, copies=1)
+
+
+def _split(reference: str) -> tuple[str, str | None]:
+    try:
+        return split_reference(reference)
+    except ValueError as error:
+        raise UnknownModelError(str(error)) from None
+
+
+def _read_manifest(
+    remote: Remote, listed: Listed, demands: Demands, progress: TransferProgress
+) -> tuple[bytes, str]:
+    """The bytes of a manifest and their digest, which is what everyone says it is."""
+    content = read_small(remote, MANIFEST_LIMIT, progress)
+    digest = hashlib.sha256(content).hexdigest()
+    claims = [Claim("sha256", listed.digest, "the registry's index")]
+    if demands.digest:
+        claims.insert(0, Claim("sha256", demands.digest, "--digest"))
+    check_claims(remote.address, (*claims, *first_use.held(remote.address)), {"sha256": digest})
+    return content, digest
+
+
+def _parsed(content: bytes, remote: Remote, reference: str) -> Manifest:
+    manifest = parse_manifest(content, remote.address)
+    if manifest.reference != reference:
+        raise PackageError(f"{remote.address}: it is the manifest of {manifest.reference}")
+    return manifest
 
 
 def _resolve(

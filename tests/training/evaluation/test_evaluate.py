@@ -11,12 +11,11 @@ import torch
 from PIL import Image
 
 from heads.few_label_accuracy import interval, random_draws
-from sources import DataError, list_entries
+from sources import DataError, Subset, list_entries
 from training.evaluation import (
     EvaluatedModel,
     Evaluation,
     Options,
-    Subset,
     embed_source,
     evaluate,
     markdown,

@@ -1,10 +1,14 @@
 """The catalog is data that agrees with itself, and what is asked for is found or suggested."""
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from zoo.architectures import ResNetArchitecture
 from zoo.catalog import FOLDER, CatalogFile, find, load_catalog, search
-from zoo.errors import UnknownModelError
+from zoo.errors import CatalogError, UnknownModelError
 from zoo.manifest import split_reference
 
 ENTRIES = {entry.name: entry for entry in load_catalog()}
@@ -19,8 +23,7 @@ def test_every_file_is_the_entry_it_is_named_after():
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_agrees_with_itself(entry):
     assert split_reference(entry.reference) == (entry.name, entry.version)
-    assert entry.non_commercial == ("NC" in entry.weights_licence)
-    assert entry.published
+    assert entry.published or not entry.verified
     assert all(0 < metric.value < 1 and metric.source == "published" for metric in entry.published)
 
 
@@ -49,7 +52,7 @@ def test_every_known_checkpoint_is_listed():
     methods = {entry.method for entry in ENTRIES.values()}
     assert methods == {
         "simclr", "simclr-v2", "supervised", "moco-v1", "moco-v2", "rotation", "jigsaw", "npid",
-        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav",
+        "npid-pp", "pirl", "clusterfit", "deepcluster-v2", "swav", "cpc-v2",
     }  # fmt: skip
     networks = [e.architecture for e in RESNETS.values() if e.method == "simclr-v2"]
     second = {
@@ -76,7 +79,7 @@ def test_what_must_be_accepted_first_is_marked():
 
 
 def test_find_takes_a_name_with_and_without_its_version():
-    assert find("simclr-r50x4") is find("simclr-r50x4@1")
+    assert find("simclr-r50x4") is find("simclr-r50x4@2")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_find_takes_a_name_with_and_without_its_version():
     [
         ("simclr-r50x5", "did you mean simclr-r50x"),
         ("SimCLR-R50x4", "did you mean simclr-r50x4"),
-        ("simclr-r50x4@7", "there is simclr-r50x4@1"),
+        ("simclr-r50x4@7", "there is simclr-r50x4@2"),
         ("../../etc/passwd", "zoo list --remote"),
     ],
 )
@@ -103,3 +106,60 @@ def test_search_wants_every_word():
 def test_only_https_addresses_of_files(url):
     with pytest.raises(ValueError, match="https address of a file"):
         CatalogFile(url=url)
+
+
+def own(folder: Path, name: str, change: Callable[[str], str] = lambda text: text) -> Path:
+    text = (FOLDER / "moco-v2-r50-800ep.toml").read_text()
+    path = folder / f"{name}.toml"
+    path.write_text(change(text.replace('"moco-v2-r50-800ep"', f'"{name}"', 1)))
+    return path
+
+
+def test_a_catalog_of_ones_own_is_added(tmp_path, monkeypatch):
+    own(tmp_path, "our-moco")
+    monkeypatch.setenv("ZOO_CATALOG", str(tmp_path))
+    assert find("our-moco").method == "moco-v2"
+    assert {entry.name for entry in load_catalog()} == {*ENTRIES, "our-moco"}
+    monkeypatch.delenv("ZOO_CATALOG")
+    assert {entry.name for entry in load_catalog()} == {*ENTRIES}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("simclr-r50x1", lambda text: text, "has a 'simclr-r50x1' already: rename one"),
+        ("ours", lambda text: text.replace("https:", "http:"), "sources.0.files.0.url"),
+        ("ours", lambda text: text + "x", "not a file of the catalog"),
+        ("ours", lambda text: text.replace("dim = 2048", ""), "dim: Field required"),
+    ],
+)
+def test_a_file_of_ones_own_that_is_wrong_is_named(tmp_path, monkeypatch, name, change, says):
+    path = own(tmp_path, name, change)
+    monkeypatch.setenv("ZOO_CATALOG", str(tmp_path))
+    with pytest.raises(CatalogError, match=re.escape(says)) as error:
+        load_catalog()
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CATALOG", str(tmp_path / "none"))
+    with pytest.raises(CatalogError, match="none is no folder"):
+        find("simclr-r50x1")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a.example/cpc/epoch%3D85.ckpt", "epoch=85.ckpt"),
+        ("https://a.example/a%20b.pth", "a b.pth"),
+    ],
+)
+def test_a_file_has_the_name_that_a_browser_gives_it(url, name):
+    assert CatalogFile(url=url).name == name
+
+
+@pytest.mark.parametrize("last", ["..%2F..%2Fetc", "%2e%2e", "a%00b", "a%0Ab"])
+def test_a_file_never_has_a_name_that_leads_elsewhere(last):
+    with pytest.raises(ValueError, match="not the https address of a file"):
+        CatalogFile(url=f"https://a.example/{last}")

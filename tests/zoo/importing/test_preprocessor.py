@@ -57,6 +57,19 @@ CONVNEXT = {
 }
 
 
+SIGLIP = VIT | {
+    "image_processor_type": "SiglipImageProcessor",
+    "resample": 3,
+    "size": {"height": 224, "width": 224},
+}
+DEIT = VIT | {
+    "crop_size": 224,
+    "do_center_crop": True,
+    "feature_extractor_type": "DeiTFeatureExtractor",
+    "size": 256,
+}
+
+
 @pytest.fixture
 def read(tmp_path):
     def run(config):
@@ -82,6 +95,27 @@ def test_what_is_understood(read, config, size, crop, interpolation, mean):
     found = read(config)
     assert (found.size, found.crop, found.interpolation) == (size, crop, interpolation)
     assert found.mean == pytest.approx(mean)
+    assert not found.squash
+    assert not found.problems
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "crop", "interpolation"),
+    [
+        (VIT, 224, 1.0, None),
+        (VIT | {"feature_extractor_type": "ViTFeatureExtractor"}, 224, 1.0, "bilinear"),
+        (VIT | {"image_processor_type": "ViTImageProcessorFast", "resample": 3}, 224, 1, "bicubic"),
+        (SIGLIP, 224, 1.0, "bicubic"),
+        ({"image_processor": SIGLIP}, 224, 1.0, "bicubic"),
+        (DEIT, 224, 0.875, None),
+        (CONVNEXT | {"size": {"shortest_edge": 384}}, 384, 1.0, "bicubic"),
+        (CONVNEXT | {"size": 384}, 384, 1.0, "bicubic"),
+    ],
+)
+def test_whole_photos_that_are_squeezed(read, config, size, crop, interpolation):
+    found = read(config)
+    assert (found.size, found.crop, found.interpolation) == (size, crop, interpolation)
+    assert found.squash
     assert not found.problems
 
 
@@ -96,8 +130,7 @@ def test_values_that_are_not_rescaled_are_up_to_255(read):
 @pytest.mark.parametrize(
     ("config", "problem", "words"),
     [
-        (VIT, "crop", "squeezes the whole photo into 224 x 224"),
-        (CONVNEXT | {"size": {"shortest_edge": 384}}, "crop", "squeezes"),
+        (CLIP | {"do_center_crop": False}, "crop", "keeps the shape of photos"),
         (CLIP | {"do_resize": False}, "crop", "at the size they have"),
         (CLIP | {"do_pad": True}, "crop", "pads"),
         (CLIP | {"size": {"shortest_edge": 200}}, "crop", "224 pixels out of 200"),
@@ -150,13 +183,22 @@ def test_nothing_has_to_be_said_beside_it_and_options_come_first(import_beside):
 
 
 def test_what_is_not_done_can_be_decided(import_beside):
+    config = VIT | {"do_pad": True, "size": SIZE, "resample": 0}
     with pytest.raises(ImportRefusedError) as caught:
-        import_beside(VIT | {"size": SIZE, "resample": 0})
+        import_beside(config)
     lines = str(caught.value).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["--crop", "--interpolation"]
-    assert "squeezes" in lines[1]
-    block = import_beside(VIT | {"size": SIZE, "resample": 0}, crop=1.0, interpolation="bilinear")
-    assert (block.size, block.crop) == (SIZE, 1.0)
+    assert "pads" in lines[1]
+    block = import_beside(config, crop=1.0, interpolation="bilinear")
+    assert (block.size, block.crop, block.squash) == (SIZE, 1.0, False)
+
+
+def test_a_squeezed_photo_and_another_choice(import_beside):
+    config = VIT | {"size": SIZE}
+    assert import_beside(config).squash
+    assert not import_beside(config, crop=1.0).squash
+    assert import_beside(config, crop=0.9, squash=True).squash
+    assert not import_beside(config, squash=False).squash
 
 
 def test_the_graph_and_the_file_beside_it_differ(tmp_path):

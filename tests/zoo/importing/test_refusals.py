@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.foreign_onnx import SIZE, Builder, convolutions, save, transformer
@@ -44,7 +45,9 @@ def refused(tmp_path, home):
         (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
         (b'{"error": "gated"}', "JSON"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "git-lfs"),
-        (b"PK\x03\x04" + bytes(100), "not an ONNX file"),
+        (b"\xef\xbb\xbf<html><body>Sign in</body></html>", "web page"),
+        (b"PK\x03\x04" + bytes(100), "a zip, as PyTorch writes checkpoints"),
+        (safetensors.numpy.save({"a": np.zeros(3)}), "weights as safetensors"),
     ],
 )
 def test_files_that_are_something_else(refused, content, words):

@@ -9,14 +9,16 @@ import subprocess
 import sys
 import tomllib
 import types
+from collections import defaultdict
 
+import minisign
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from cli import app
 from tests.waiting import wait_for
-from zoo.catalog import FOLDER, load_catalog
+from zoo.catalog import FOLDER
 from zoo.download import open_client, unfinished
 from zoo.errors import CheckpointError, PackageError
 from zoo.package import read_package
@@ -220,24 +222,33 @@ CHECKPOINT = np.random.default_rng(0).bytes(400_000)
 def published(nginx, tmp_path, monkeypatch):
     """published(urls, locations): the catalog has `public`, with a source for each URL."""
 
-    def build(urls, locations="", **changes):
+    def file(server, url):
+        return {"url": server + url} | known[url]
+
+    known: dict[str, dict[str, object]] = defaultdict(dict)
+
+    def build(urls, locations="", digests=(), sizes=(), **changes):
+        for url, digest in dict(digests).items():
+            known[url]["sha256"] = digest
+        for url, size in dict(sizes).items():
+            known[url]["size"] = size
         server = nginx(locations)
         (server.www / "a.pth").write_bytes(CHECKPOINT)
         (server.www / "b.pth").write_bytes(CHECKPOINT[::-1])
         text = (FOLDER / "simclr-r50x1.toml").read_text()
-        entry = tomllib.loads(text) | {"name": "public", "verified": False} | changes
+        entry = (
+            tomllib.loads(text) | {"name": "public", "version": "1", "verified": False} | changes
+        )
         entry["sources"] = [
-            {"format": "torch", "layout": "torchvision", "files": [{"url": server.url + url}]}
+            {"format": "torch", "layout": "torchvision", "files": [file(server.url, url)]}
             for url in urls
         ]
         (tmp_path / "catalog").mkdir()
         (tmp_path / "catalog" / "public.toml").write_text(toml(entry))
         monkeypatch.setattr("zoo.catalog.FOLDER", tmp_path / "catalog")
-        load_catalog.cache_clear()
         return server
 
-    yield build
-    load_catalog.cache_clear()
+    return build
 
 
 @pytest.fixture
@@ -245,11 +256,15 @@ def conversions(make_package, monkeypatch):
     """Stands in for the conversion: each call's source, files and provenance; `fails` is raised."""
     calls = []
 
-    def convert(entry, source, files, provenance):
+    def convert(entry, source, files, provenance, space):
         calls.append(({n: p.read_bytes() for n, p in files.items()}, provenance))
         if stand_in.fails is not None:
             raise stand_in.fails
-        return read_package(make_package(entry.name))
+        package = read_package(make_package(entry.name))
+        if space is not None and space.digest != package.manifest.space:
+            shutil.rmtree(package.path)
+            raise CheckpointError(f"its space is not {space.digest}, as {space.source} says")
+        return package
 
     stand_in = types.SimpleNamespace(calls=calls, fails=None)
     monkeypatch.setitem(sys.modules, "export.convert", types.SimpleNamespace(convert=convert))
@@ -285,20 +300,137 @@ def test_a_checkpoint_is_handed_to_its_conversion_whole(published, conversions):
     assert (row["model"], row["installed"], row["verified"]) == ("public@1", True, False)
 
 
-def test_the_next_source_follows_one_that_fails(published, conversions):
-    published(["/none.pth", "/b.pth", "/a.pth"])
-    _, error = zoo("pull", "public")
+def test_other_weights_never_stand_in_for_those_of_a_name(published, conversions, home):
+    published(["/none.pth", "/b.pth"])
+    _, error = zoo("pull", "public", code=1)
     assert "none.pth: the server answers 404" in error
+    assert "source 2 (" in error
+    assert "b.pth) may hold other weights" in error
+    assert "--source 2 takes it" in error
+    assert conversions.calls == []
+    assert not (home / "packages").exists()
+    zoo("pull", "public", "--source", 2)  # it was asked for
     assert [files for files, _ in conversions.calls] == [{"b.pth": CHECKPOINT[::-1]}]
+    shutil.rmtree(home)
+    assert "none of number 3" in zoo("pull", "public", "--source", 3, code=1)[1]
+
+
+def test_the_next_source_follows_where_the_weights_are_known(published, conversions, home):
+    """By the space that the name has had here before, by one that is demanded, or by digests."""
+    server = published(["/a.pth", "/b.pth"])
+    zoo("pull", "public")
+    space = read_package(home / "packages" / "public" / "1").manifest.space
+    shutil.rmtree(home / "packages")
+    (server.www / "a.pth").unlink()
+    zoo("pull", "public")
+    assert list(conversions.calls[-1][0]) == ["b.pth"]
+    shutil.rmtree(home)
+    zoo("pull", "public", "--digest", f"sha256:{space}")
+    assert list(conversions.calls[-1][0]) == ["b.pth"]
+    shutil.rmtree(home)
+    wrong = "0" * 64
+    _, error = zoo("pull", "public", "--digest", wrong, code=1)
+    assert f"its space is not {wrong}, as --digest says" in error
+    assert not list(home.glob("packages/public/*"))
+    assert unfinished() == []
+
+
+def test_a_source_whose_bytes_the_catalog_names_follows(published, conversions):
+    digest = hashlib.sha256(CHECKPOINT[::-1]).hexdigest()
+    published(["/none.pth", "/b.pth"], digests={"/b.pth": digest})
+    zoo("pull", "public")
+    assert list(conversions.calls[-1][0]) == ["b.pth"]
 
 
 def test_no_source_left_says_why_of_each(published, conversions):
-    published(["/none.pth", "/gone.pth"])
+    digests = {"/gone.pth": "0" * 64}
+    published(["/none.pth", "/gone.pth"], digests=digests)
     _, error = zoo("pull", "public", code=1)
     last = error.splitlines()[-1]
     assert last.startswith("error: no source has public@1")
     assert last.count("404") == 2
     assert conversions.calls == []
+
+
+def test_files_from_a_folder_need_no_network(published, conversions, tmp_path, home):
+    digests = {"/a.pth": hashlib.sha256(CHECKPOINT).hexdigest()}
+    server = published(["/a.pth"], digests=digests)
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    _, error = zoo("pull", "public", "--offline", "--from", folder, code=1)
+    assert "they are a.pth" in error
+    (folder / "a.pth").write_bytes(CHECKPOINT[::-1])
+    _, error = zoo("pull", "public", "--offline", "--from", folder, code=1)
+    assert "wrong bytes" in error
+    assert conversions.calls == []
+    (folder / "a.pth").write_bytes(CHECKPOINT)
+    zoo("pull", "public", "--offline", "--from", folder)
+    ((files, (source,)),) = conversions.calls
+    assert files == {"a.pth": CHECKPOINT}
+    assert (source.name, source.sha256) == (f"{server.url}/a.pth", digests["/a.pth"])
+    assert (folder / "a.pth").read_bytes() == CHECKPOINT  # it stays
+
+
+def test_a_mirror_is_asked_first_and_never_gives_other_weights(
+    published, conversions, tmp_path, home
+):
+    digests = {"/a.pth": hashlib.sha256(CHECKPOINT).hexdigest()}
+    server = published(["/a.pth"], digests=digests)
+    copy = tmp_path / "mirror" / f"localhost:{server.port}" / "a.pth"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(CHECKPOINT)
+    (server.www / "a.pth").unlink()
+    mirror = {"ZOO_MIRROR": str(tmp_path / "mirror")}
+    zoo("pull", "public", **mirror)
+    assert conversions.calls[-1][0] == {"a.pth": CHECKPOINT}
+    shutil.rmtree(home)
+    copy.write_bytes(CHECKPOINT[::-1])
+    _, error = zoo("pull", "public", code=1, **mirror)
+    assert "wrong bytes" in error
+    assert "its publisher is asked" in error
+    (server.www / "a.pth").write_bytes(CHECKPOINT)
+    zoo("pull", "public", **mirror)
+    assert len(conversions.calls) == 2
+
+
+def test_a_mirror_is_not_believed_where_no_digest_is_known(published, conversions, tmp_path, home):
+    server = published(["/a.pth"])
+    copy = tmp_path / "mirror" / f"localhost:{server.port}" / "a.pth"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(CHECKPOINT[::-1])
+    mirror = ("--mirror", str(tmp_path / "mirror"))
+    assert "no digest of it is known" in zoo("pull", "public", *mirror)[1]
+    assert conversions.calls[-1][0] == {"a.pth": CHECKPOINT}
+    space = read_package(home / "packages" / "public" / "1").manifest.space
+    shutil.rmtree(home)
+    zoo("pull", "public", *mirror, "--digest", space)  # the weights will be proven
+    assert conversions.calls[-1][0] == {"a.pth": CHECKPOINT[::-1]}
+
+
+def test_a_dry_run_says_what_would_be_fetched_and_does_nothing(published, conversions, home):
+    server = published(["/a.pth"], sizes={"/a.pth": len(CHECKPOINT)})
+    out, error = zoo("pull", "public", "--dry-run", "--offline")
+    assert out == f"0.4 MB  {server.url}/a.pth\n"
+    assert "0.4 MB to fetch; with what is made of it 0.8 MB in" in error
+    plan = json.loads(zoo("pull", "public", "--dry-run", "--json")[0])
+    assert plan["files"] == [{"address": f"{server.url}/a.pth", "bytes": len(CHECKPOINT)}]
+    assert (plan["bytes"], plan["needed"]) == (len(CHECKPOINT), 2 * len(CHECKPOINT))
+    assert plan["free"] > 0
+    assert conversions.calls == []
+    assert not home.exists()
+
+
+def test_a_dry_run_of_a_registry(registry, home):
+    server, expected = registry()
+    plan = json.loads(
+        zoo("pull", "tiny", "--registry", f"{server.url}/zoo", "--dry-run", "--json")[0]
+    )
+    assert {f["address"].rpartition("/")[2]: f["bytes"] for f in plan["files"]} == {
+        name: len(data) for name, data in expected.items() if name != "model.json"
+    }
+    assert plan["model"] == "tiny@1"
+    assert not (home / "digests").exists()
+    assert installed() == []
 
 
 def test_a_conversion_that_fails_is_not_replaced_by_another_source(published, conversions):
@@ -338,7 +470,7 @@ def test_what_is_no_checkpoint_is_neither_kept_nor_held_to(published, conversion
 
 
 def test_a_licence_must_be_accepted(published, conversions):
-    published(["/a.pth"], non_commercial=True, weights_licence="CC-BY-NC-4.0")
+    published(["/a.pth"], weights_licence="CC-BY-NC-4.0")
     _, error = zoo("pull", "public", code=1)
     assert "CC-BY-NC-4.0" in error
     assert "--accept-licence" in error
@@ -357,6 +489,14 @@ def test_what_to_install_is_said_before_anything_is_downloaded(published, home, 
 
 def test_a_checkpoint_has_no_signature_to_demand(published, conversions):
     published(["/a.pth"])
-    _, error = zoo("pull", "public", "--digest", "0" * 64, code=1)
-    assert "no signature and no digest" in error
+    key = minisign.KeyPair.generate().public_key.to_base64().decode()
+    _, error = zoo("pull", "public", "--trusted-key", key, code=1)
+    assert "has no signature" in error
     assert conversions.calls == []
+
+
+def test_what_is_installed_already_is_held_to_a_demanded_digest(published, conversions):
+    published(["/a.pth"])
+    zoo("pull", "public")
+    wrong = "0" * 64
+    assert wrong in zoo("pull", "public", "--digest", wrong, code=1)[1]

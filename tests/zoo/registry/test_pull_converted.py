@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from tests.foreign import google_tensors, write_bundle
-from zoo.catalog import FOLDER, load_catalog
+from zoo.catalog import FOLDER
 from zoo.download import unfinished
 from zoo.package import file_digest
 from zoo.store import find_package
@@ -41,9 +41,7 @@ def published(nginx, tmp_path, monkeypatch):
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / f"{NAME}.toml").write_text(entry)
     monkeypatch.setattr("zoo.catalog.FOLDER", tmp_path / "catalog")
-    load_catalog.cache_clear()
     yield server
-    load_catalog.cache_clear()
 
 
 def flip(path, place):
@@ -63,7 +61,7 @@ def test_a_checkpoint_is_pulled_and_serves(published, home, tmp_path):
 
     flip(data, 5_000)  # mended, it is downloaded again
     out, error = zoo("pull", NAME)
-    assert out == f"{NAME}@1 {home / 'packages' / NAME / '1'}\n"
+    assert out == f"{NAME}@2 {home / 'packages' / NAME / '2'}\n"
     assert "licence: Apache-2.0" in error
     assert unfinished() == []
     _, *sources = find_package(NAME).manifest.provenance.sources

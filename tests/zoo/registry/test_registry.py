@@ -17,9 +17,8 @@ from zoo.errors import (
     UnknownModelError,
     ZooError,
 )
-from zoo.package import read_package
+from zoo.package import parse_digest, read_package
 from zoo.registry import Demands, open_place, pull_package, push_package
-from zoo.registry.pull import parse_digest
 from zoo.signing import sign, trusted_keys
 from zoo.store import list_packages
 

@@ -123,7 +123,9 @@ def test_the_card_says_what_whitened_it(packages):
     assert "| photos (whitening) | 60 | CC0 |" in card
     assert "Whitened: the 12 values of tiny@1" in card
     assert "8 leading directions of 60 images" in card
-    assert white.manifest.provenance.whitened.space == package.manifest.space
+    made = white.manifest.provenance.whitened
+    assert made is not None
+    assert made.space == package.manifest.space
     assert white.manifest.metrics == ()  # those of tiny@1 are not its own
 
 
@@ -174,7 +176,9 @@ def test_the_built_in_encoder_is_its_predecessor_whitened():
     before, after = find_package("simclr-r18-small@2"), find_package("simclr-r18-small")
     assert after.manifest.reference == "simclr-r18-small@3"
     assert after.manifest.dim == 600
-    assert after.manifest.provenance.whitened.space == before.manifest.space
+    made = after.manifest.provenance.whitened
+    assert made is not None
+    assert made.space == before.manifest.space
     verify(after)
     squares = sample_squares(before.manifest.input, 4)[:, :, ::-1].copy()
     old, stored = load_file(before.weights), load_file(after.weights)

@@ -1,6 +1,6 @@
-"""Training images apart from those that an encoder is to be evaluated on."""
+"""Leaving out of one set what shows the same photo as an image of another."""
 
-from sources import near_duplicates
+from sources.near_duplicates import near_duplicates
 from training.data.packed import Packed
 
 

@@ -1,0 +1,1 @@
+"""Models of Hugging Face's hub, or of one that speaks as it does; without PyTorch."""
