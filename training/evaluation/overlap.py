@@ -37,7 +37,7 @@ def _taught_by_imagenet(model: EvaluatedModel) -> bool:
     if isinstance(model.source, Package):
         names = [source.name for source in model.source.manifest.provenance.sources]
     else:
-        names = [str(source["name"]) for source in model.source.described["sources"]]
+        names = [str(source["name"]) for source in model.source.described.get("sources", ())]
     return any(_is_imagenet(name) for name in names)
 
 
