@@ -48,7 +48,7 @@ def _wire(embedder: Embedder, state: State) -> Model:
         "space": manifest.space,
         "variant": embedder.variant,
         "default": embedder is state.encoders.get(),
-        "input": manifest.input.model_dump(mode="json"),
+        "input": dict(manifest.input),  # with the fields that `model.json` leaves out too
         "limits": {
             "max_batch": settings.max_batch,
             "max_body_bytes": settings.max_body_bytes,

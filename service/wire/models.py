@@ -67,7 +67,9 @@ _MODEL: dict[str, Any] = {
     "input": {
         "size": 224,
         "crop": 0.875,
+        "squash": False,
         "interpolation": "bicubic",
+        "antialias": True,
         "mean": [0.4980392156862745, 0.4980392156862745, 0.4980392156862745],
         "std": [0.5019607843137255, 0.5019607843137255, 0.5019607843137255],
     },

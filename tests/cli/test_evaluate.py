@@ -27,7 +27,7 @@ def evaluate(*arguments: object) -> Result:
 def run(tmp_path_factory) -> Path:
     """A run's folder with weights as they begin."""
     recipe = Recipe(
-        architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+        architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
         method=SimCLRSettings(head_dim=16),
         augmentation=Augmentation(size=16),
         stored_side=16,

@@ -16,7 +16,7 @@ from training.schedule import BatchSchedule
 from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
 RECIPE = Recipe(
-    architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+    architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
     augmentation=Augmentation(size=16, low_resolution=0.3),
     batch=12,
     epochs=2,

@@ -20,7 +20,7 @@ from training.recipe import Phase, Recipe
 from zoo.architectures import ResNetArchitecture
 
 RECIPE = Recipe(
-    architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+    architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
     augmentation=Augmentation(size=16, low_resolution=0.3),
     phases=(Phase(until=0.5, size=16), Phase(until=1.0, size=24)),
     batch=8,

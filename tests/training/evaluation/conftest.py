@@ -21,7 +21,7 @@ def run_folder(crops, tmp_path_factory) -> Path:
     entries = [Entry(f"{i}.png", "", "") for i in range(32)]
     recipe = Recipe(
         method=SimCLRSettings(head_dim=24),
-        architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+        architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
         augmentation=Augmentation(size=16),
         stored_side=16,
         batch=8,

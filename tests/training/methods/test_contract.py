@@ -20,7 +20,7 @@ from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 
 RECIPE = Recipe(
-    architecture=ResNetArchitecture(depth=18, stem="stride2-pool"),
+    architecture=ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool"),
     augmentation=Augmentation(size=16),
     batch=8,
     epochs=2,

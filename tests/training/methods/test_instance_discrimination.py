@@ -25,7 +25,7 @@ from training.methods.instance_discrimination import (
 from training.recipe import Recipe
 from zoo.architectures import ResNetArchitecture
 
-TINY = ResNetArchitecture(depth=18, stem="stride2-pool")
+TINY = ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool")
 SMALL = Augmentation(size=16, strength=0.5, blur=0)
 RECIPE = Recipe(
     name="tiny-npid",

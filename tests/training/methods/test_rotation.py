@@ -29,7 +29,7 @@ from zoo.architectures import CPCArchitecture, ResNetArchitecture, Stack
 
 ROOT = Path(__file__).parents[3]
 DATA = Path(os.environ.get("ZOO_TEST_DATA") or ROOT / "../shared/data")
-TINY = ResNetArchitecture(depth=18, stem="stride2-pool")
+TINY = ResNetArchitecture(depth=18, width=0.25, stem="stride2-pool")
 PLAIN = Augmentation(size=16, area=(1, 1), aspect=(1, 1), flip=0, jitter=0, grey=0, blur=0)
 RECIPE = Recipe(
     name="tiny-rotation",
@@ -85,7 +85,9 @@ def test_a_run_resumes_exactly_and_serves(crops, tmp_path) -> None:
 
 
 def test_it_divides_over_processes_and_parts(crops, tmp_path) -> None:
-    assert_divides(RECIPE, crops(16, 32), tmp_path, microbatch=4)
+    # Small steps: without batch norm, large ones multiply what the order of sums changes.
+    recipe = RECIPE.model_copy(update={"learning_rate": 0.002})
+    assert_divides(recipe, crops(16, 32), tmp_path, microbatch=4)
 
 
 SMALL = CPCArchitecture(
