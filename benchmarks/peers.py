@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training.augment import Augmentation
 from training.optimizers import LARS, parameter_groups
 
-_libraries = []  # definitions go when their library does
+_libraries: list[Any] = []  # definitions go when their library does
 
 
 @functools.cache
@@ -30,9 +30,9 @@ def torchvision() -> ModuleType:
         raise SystemExit("this needs torchvision: pip install torchvision")
     try:
         for extension in Path(spec.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(extension)
+            torch.ops.load_library(extension)  # type: ignore[no-untyped-call]
     except OSError:
-        library = torch.library.Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
             library.define(  # type: ignore[no-untyped-call]
                 f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
