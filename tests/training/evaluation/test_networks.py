@@ -146,7 +146,7 @@ def test_probe_tells_what_h_knows(run_folder, data, tmp_path) -> None:
     assert guesses == [0.8, 0.25, 0.5, 0.5]
     text = markdown(result)
     assert "| data | protocol | guessing | h | g(h) | notes |" in text
-    assert "512 values" in text
+    assert "128 values" in text
     assert "24 values" in text
     assert "| data | protocol | first |" in text
 
