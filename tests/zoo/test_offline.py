@@ -129,12 +129,12 @@ def alone(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Two classes of fourteen images."""
+    """Two classes of fourteen images, no two of them alike."""
     rng = np.random.default_rng(0)
-    for label, shade in {"red": (200, 20, 20), "blue": (20, 20, 200)}.items():
+    for label, shade in {"red": (100, 0, 0), "blue": (0, 0, 100)}.items():
         (tmp_path / "photos" / label).mkdir(parents=True)
         for number in range(14):
-            noise = (rng.integers(0, 40, (24, 24, 3)) + shade).astype(np.uint8)
+            noise = (rng.integers(0, 150, (24, 24, 3)) + shade).astype(np.uint8)
             Image.fromarray(noise).save(tmp_path / "photos" / label / f"{number}.png")
     return tmp_path / "photos"
 
@@ -172,6 +172,8 @@ def test_commands_that_read_or_change_the_store(alone, make_package, photos, tmp
         ["load", tmp_path / "tiny.tar"],
         ["prune"],
         ["import", save(convolutions(), tmp_path / "a.onnx"), "--name", "a", "--range", "-1-1"],
+        ["rank", "--data", photos, "--model", "tiny", "--draws", "2", "--seconds", "0.1"],
+        ["whiten", "tiny", "--data", photos, "--dim", "2", "--name", "white"],
     )
     words = json.dumps([list(map(str, command)) for command in commands])
     alone.run("-c", EACH_COMMAND, words, **set_to)
