@@ -58,22 +58,22 @@ def test_train_lists_its_recipes_without_loading_them():
 
 def test_train_refuses_before_it_works(photos, tmp_path):
     out = tmp_path / "run"
-    unknown = zoo("train", "simclr-r81", "--data", photos, "--out", out, code=1)
-    assert "simclr-r18-small-cpu" in unknown.stderr
+    unknown = invoke("train", "simclr-r81", "--data", photos, "--out", out, code=1)
+    assert "simclr-r18-small-cpu" in unknown[1]
     (tmp_path / "file").write_text("")
-    blocked = zoo(
+    blocked = invoke(
         "train", "simclr-r18-small-cpu", "--data", photos, "--out", tmp_path / "file/x", code=1
     )
-    assert "file" in blocked.stderr
-    gone = zoo("train", "simclr-r18-small-cpu", "--data", tmp_path / "x", "--out", out, code=1)
-    assert "x: no such folder, tar, zip or Parquet file" in gone.stderr
-    few = zoo("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
-    assert "no source has the 256 images of a batch" in few.stderr
-    assert "photos: " not in few.stderr, "no image is decoded for it"
-    shared = zoo(
+    assert "file" in blocked[1]
+    gone = invoke("train", "simclr-r18-small-cpu", "--data", tmp_path / "x", "--out", out, code=1)
+    assert "x: no such folder, tar, zip or Parquet file" in gone[1]
+    few = invoke("train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1)
+    assert "no source has the 256 images of a batch" in few[1]
+    assert "photos: " not in few[1], "no image is decoded for it"
+    shared = invoke(
         "train", "simclr-r18-small-cpu", "--data", photos, "--out", out, code=1, WORLD_SIZE="3"
     )
-    assert "a batch of 256 images cannot be shared equally by 3 processes" in shared.stderr
+    assert "a batch of 256 images cannot be shared equally by 3 processes" in shared[1]
 
 
 STUDENT = """
