@@ -21,8 +21,15 @@ needs_training = pytest.mark.skipif(
 RECIPE = """
 from training.augment import Augmentation
 from training.recipe import Recipe
+from zoo.architectures import ResNetArchitecture
 
-recipe = Recipe(augmentation=Augmentation(size=16), stored_side=16, batch=4, epochs=500)
+recipe = Recipe(
+    architecture=ResNetArchitecture(width=0.25, stem="stride2-pool"),
+    augmentation=Augmentation(size=16),
+    stored_side=16,
+    batch=4,
+    epochs=500,
+)
 """
 
 

@@ -219,7 +219,10 @@ def test_commands_that_train_and_measure(alone, make_package, photos, tmp_path):
     recipe.write_text(
         "from training.augment import Augmentation\n"
         "from training.recipe import Recipe\n"
-        "recipe = Recipe(augmentation=Augmentation(size=16), stored_side=16, batch=4, epochs=1)\n"
+        "from zoo.architectures import ResNetArchitecture\n"
+        "network = ResNetArchitecture(width=0.25, stem='stride2-pool')\n"
+        "recipe = Recipe(architecture=network, augmentation=Augmentation(size=16), stored_side=16, "
+        "batch=4, epochs=1)\n"
     )
     alone.zoo("train", recipe, "--data", photos, "--out", run)
     alone.zoo("export", "run", run, "--name", "mine", "--size", 32)
