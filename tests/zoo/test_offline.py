@@ -214,7 +214,6 @@ def test_commands_that_train_and_measure(alone, make_package, photos, tmp_path):
     for module in ("torch", "lightning_fabric", "tensorboard", "skimage", "matplotlib"):
         pytest.importorskip(module)
     make_package()
-    alone.zoo("evaluate", "tiny", "--data", photos, "--draws", 3, "--baselines")
     recipe, run = tmp_path / "mine.py", tmp_path / "run"
     recipe.write_text(
         "from training.augment import Augmentation\n"
@@ -224,8 +223,12 @@ def test_commands_that_train_and_measure(alone, make_package, photos, tmp_path):
         "recipe = Recipe(architecture=network, augmentation=Augmentation(size=16), stored_side=16, "
         "batch=4, epochs=1)\n"
     )
-    alone.zoo("train", recipe, "--data", photos, "--out", run)
-    alone.zoo("export", "run", run, "--name", "mine", "--size", 32)
+    commands = (
+        ["evaluate", "tiny", "--data", photos, "--draws", 3, "--baselines"],
+        ["train", recipe, "--data", photos, "--out", run],
+        ["export", "run", run, "--name", "mine", "--size", 32],
+    )
+    alone.run("-c", EACH_COMMAND, json.dumps([list(map(str, command)) for command in commands]))
 
 
 def test_no_command_is_left_out():
