@@ -85,9 +85,12 @@ def test_a_run_resumes_exactly_and_serves(crops, tmp_path) -> None:
 
 
 def test_it_divides_over_processes_and_parts(crops, tmp_path) -> None:
-    # Small steps: without batch norm, large ones multiply what the order of sums changes.
-    recipe = RECIPE.model_copy(update={"learning_rate": 0.002})
-    assert_divides(recipe, crops(16, 32), tmp_path, microbatch=4)
+    # At its full width: a narrow network without batch norm multiplies what the order of sums
+    # changes.
+    wide = RECIPE.model_copy(
+        update={"architecture": ResNetArchitecture(depth=18, stem="stride2-pool")}
+    )
+    assert_divides(wide, crops(16, 32), tmp_path, microbatch=4)
 
 
 SMALL = CPCArchitecture(
@@ -142,8 +145,7 @@ def test_it_learns_which_way_up_photos_are_and_nothing_of_noise(crops, tmp_path)
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_it_learns_which_way_up_unseen_photos_are(tmp_path) -> None:
-    """A thousand photos of a thousand kinds, a fifth of them held out: with so few of so many kinds
-    a small network stays well below what it learns of one scene, and well above chance."""
+    """A thousand photos of a thousand kinds, a fifth of them held out."""
     file = DATA / "photos-unlabelled.tar"
     if not file.is_file():
         pytest.skip(f"{file} is not there")
@@ -159,7 +161,7 @@ def test_it_learns_which_way_up_unseen_photos_are(tmp_path) -> None:
             square = photo.crop((left, top, left + side, top + side))
             squares.append(np.asarray(square.resize((32, 32), Image.Resampling.BICUBIC)))
     photos = np.stack(squares)
-    assert accuracy(photos[200:], photos[:200], tmp_path, epochs=8) > 0.35
+    assert accuracy(photos[200:], photos[:200], tmp_path, epochs=30) > 0.45
 
 
 def test_the_classifier_is_linear_in_the_representation(crops) -> None:
